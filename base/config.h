@@ -1,0 +1,126 @@
+/*
+ * kosekifs.conf: one key table gives the structs below, the defaults, the parser and the dump.
+ * Each struct is the part of one process; it is flat, so that the supervisor can send it as it is.
+ *
+ * A key is X(type, name, member size or 0, default text, least, most, help). Types: TEXT, LIST (several
+ * lines or values, space-separated), NUMBER (int64; K M G suffixes), MILLISECONDS (int64; ms s m h
+ * suffixes), BOOL.
+ */
+#ifndef BASE_CONFIG_H
+#define BASE_CONFIG_H
+
+#include "base/cleanup.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* Section [mount]: kosekifs-mount. */
+#define CONFIG_MOUNT(X)                                                                            \
+    X(TEXT, state_directory, 256, "/var/lib/kosekifs", 1, 255,                                     \
+      "directory of the store and the audit trail; ext4 or xfs")                                   \
+    X(TEXT, control_socket, 104, "/run/kosekifs/control.sock", 1, 103,                             \
+      "socket for kosekictl; created by the supervisor")                                           \
+    X(TEXT, control_group, 64, "", 0, 63, "group that may use the control socket besides root")    \
+    X(TEXT, access_policy, 256, "/etc/kosekifs/access.conf", 1, 255,                               \
+      "file that says who may read which certificate")                                             \
+    X(TEXT, id_pattern, 128, "*", 1, 127, "glob that request ids must match besides the grammar")  \
+    X(MILLISECONDS, lookup_timeout, 0, "2s", 10, 60000, "deadline of a look-up at the link system") \
+    X(MILLISECONDS, open_timeout, 0, "60s", 100, 3600000, "deadline of an open that fetches")      \
+    X(MILLISECONDS, verify_timeout, 0, "10s", 100, 600000, "deadline of one verification")         \
+    X(MILLISECONDS, entry_timeout, 0, "1s", 0, 60000,                                              \
+      "how long the kernel keeps names and attributes of stored certificates")                     \
+    X(MILLISECONDS, negative_timeout, 0, "5s", 0, 600000,                                          \
+      "how long an answer 404 or 410 of the link system is remembered")                            \
+    X(NUMBER, body_max, 0, "32M", 1024, 1073741824, "largest certificate in bytes")                \
+    X(NUMBER, waiters_max, 0, "20000", 1, 1000000, "requests that may wait at one time")           \
+    X(NUMBER, fetches_max, 0, "8", 1, 64, "certificates fetched at one time")                      \
+    X(NUMBER, fuse_threads, 0, "4", 1, 64, "threads that answer the kernel")                       \
+    X(NUMBER, verify_workers, 0, "2", 1, 16, "processes that verify")                              \
+    X(NUMBER, map_size, 0, "64G", 16777216, 17592186044416, "address space of the store, set once") \
+    X(NUMBER, quota, 0, "0", 0, 17592186044416, "bytes of certificates kept; 0 = as the disk allows")
+
+/* Section [link]: kosekifs-link. */
+#define CONFIG_LINK(X)                                                                             \
+    X(TEXT, url, 512, "", 1, 511, "address of a certificate; {name} stands for <id>.pdf or .xml")  \
+    X(TEXT, ca_file, 256, "", 1, 255, "PEM: issuers of the link system's server certificate")      \
+    X(TEXT, certificate_file, 256, "", 1, 255, "PEM: our TLS client certificate and its issuers")  \
+    X(TEXT, server_pin, 128, "", 0, 127,                                                           \
+      "sha256//BASE64 of the link system's public key; empty = any that the CA vouches for")       \
+    X(TEXT, tls_min, 8, "1.3", 3, 3, "least TLS version: 1.2 or 1.3")                              \
+    X(MILLISECONDS, connect_timeout, 0, "5s", 10, 120000, "deadline of connect and TLS handshake") \
+    X(NUMBER, low_speed_bytes, 0, "1K", 1, 1073741824, "a transfer slower than this many bytes/s") \
+    X(MILLISECONDS, low_speed_time, 0, "10s", 1000, 600000, "… for this long is cut and resumed")  \
+    X(NUMBER, connections_max, 0, "8", 1, 64, "connections kept for bodies")                       \
+    X(NUMBER, resume_max, 0, "100", 0, 10000, "how often one transfer is resumed at most")
+
+/* Section [keys]: kosekifs-keys. The supervisor opens the files and hands descriptors over. */
+#define CONFIG_KEYS(X)                                                                             \
+    X(TEXT, master_key_file, 256, "", 1, 255, "32 bytes, mode 0600 or 0400: wraps the data keys")  \
+    X(TEXT, tls_key_file, 256, "", 1, 255, "PEM PKCS#8: private key of [link] certificate_file")
+
+/* Section [trust]: what makes a signer the Minister; becomes the trust bundle. */
+#define CONFIG_TRUST(X)                                                                            \
+    X(LIST, anchors, 4096, "", 1, 4095, "PEM or DER files with trust anchors")                     \
+    X(LIST, crls, 4096, "", 0, 4095, "PEM or DER files, or directories of them, with CRLs")        \
+    X(TEXT, signer_dn, 512, "", 1, 511, "subject of the signer's certificate, RFC 4514")           \
+    X(LIST, policy, 4096, "", 0, 4095, "NAME=LEVEL for prudence checks: fail, warn or ignore")
+
+/* Section [users]: whom each process becomes when the supervisor runs as root. */
+#define CONFIG_USERS(X)                                                                            \
+    X(TEXT, mount, 64, "kosekifs-mount", 1, 63, "user name or number of kosekifs-mount")           \
+    X(TEXT, link, 64, "kosekifs-link", 1, 63, "user name or number of kosekifs-link")              \
+    X(TEXT, verify, 64, "kosekifs-verify", 1, 63, "user name or number of kosekifs-verify")        \
+    X(TEXT, keys, 64, "kosekifs-keys", 1, 63, "user name or number of kosekifs-keys")
+
+#define CONFIG_MEMBER_TEXT(name, size) char name[size];
+#define CONFIG_MEMBER_LIST(name, size) char name[size]; /* values separated by single spaces */
+#define CONFIG_MEMBER_NUMBER(name, size) int64_t name;
+#define CONFIG_MEMBER_MILLISECONDS(name, size) int64_t name;
+#define CONFIG_MEMBER_BOOL(name, size) bool name;
+#define CONFIG_MEMBER(type, name, size, text, least, most, help) CONFIG_MEMBER_##type(name, size)
+
+struct config_mount {
+    CONFIG_MOUNT(CONFIG_MEMBER)
+};
+struct config_link {
+    CONFIG_LINK(CONFIG_MEMBER)
+};
+struct config_keys {
+    CONFIG_KEYS(CONFIG_MEMBER)
+};
+struct config_trust {
+    CONFIG_TRUST(CONFIG_MEMBER)
+};
+struct config_users {
+    CONFIG_USERS(CONFIG_MEMBER)
+};
+
+struct config {
+    struct config_mount mount;
+    struct config_link link;
+    struct config_keys keys;
+    struct config_trust trust;
+    struct config_users users;
+};
+
+/* Told each mistake as "FILE:LINE: text" (line 0: the file as a whole). */
+typedef void config_report(void *context, const char *file, int line, const char *text);
+
+/*
+ * Reads the file over the defaults. Every mistake is reported, not only the first: unknown section
+ * or key, repeated key, value of wrong form or range, required value missing. Returns 0, -EINVAL
+ * after at least one report, or another negative errno if the file cannot be read (reported too).
+ */
+_must_use_ int config_read(const char *path, config_report *report, void *context,
+                           struct config *ret_config);
+
+/* Writes the configuration as a file that config_read() reads back to the same values. */
+void config_dump(const struct config *config, FILE *out);
+
+/* The next value of a LIST; start with *cursor = list. False at the end. Too long values were
+ * refused when read. */
+bool config_list_next(const char **cursor, char *out, size_t out_size);
+
+#endif

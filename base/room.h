@@ -1,0 +1,59 @@
+/*
+ * How a child process lives under the supervisor. It is executed with descriptor ROOM_FD connected
+ * to the supervisor. It receives ROOM_SETUP with its part of the configuration (and descriptors as
+ * its role's header says), opens what it needs and answers ROOM_READY or ROOM_FAILED with a text
+ * for the operator. After that it receives ROOM_PEER whenever a neighbour (re)appears, ROOM_TRUST
+ * when the trust bundle changes. When ROOM_FD is closed it leaves at once.
+ *
+ * ROOM_SETUP by role, payload and descriptors in order:
+ *   mount   struct config_mount; /dev/fuse, control socket (listening), state directory,
+ *           access policy (sealed, fs/access.h), trust bundle (sealed)
+ *   link    struct config_link; CA certificates (sealed, PEM), client certificates (sealed, PEM)
+ *   verify  nothing; trust bundle (sealed)
+ *   keys    nothing; master key file, TLS key file (both open for reading)
+ * ROOM_PEER by role: mount hears of link, verify and keys; link of mount and keys; verify of
+ * mount; keys of mount (may wrap and unwrap) and of link (may ask for handshake signatures).
+ */
+#ifndef BASE_ROOM_H
+#define BASE_ROOM_H
+
+#include "base/cleanup.h"
+#include "base/ipc.h"
+
+#include <stdint.h>
+
+enum { ROOM_FD = 3, ROOM_TEXT_MAX = 1024, VERIFY_WORKER_MAX = 16 };
+
+enum room_role {
+    ROOM_SUPERVISOR = 0,
+    ROOM_MOUNT,
+    ROOM_LINK,
+    ROOM_VERIFY,
+    ROOM_KEYS,
+    ROOM_ROLE_COUNT,
+};
+
+enum room_message {
+    ROOM_SETUP = 1,  /* to the child: a role's struct config_*; descriptors by role */
+    ROOM_READY,      /* from the child: no payload */
+    ROOM_FAILED,     /* from the child: text of at most ROOM_TEXT_MAX bytes, no NUL needed */
+    ROOM_PEER,       /* to the child: struct room_peer and one connected descriptor */
+    ROOM_TRUST,      /* to mount and verify: one sealed memory file with the trust bundle */
+    ROOM_KILL,       /* from mount: struct room_peer; that child misbehaves, replace it */
+};
+
+struct room_peer {
+    uint32_t role;  /* enum room_role of the other end */
+    uint32_t index; /* which verify worker; 0 otherwise */
+};
+
+const char *room_role_name(enum room_role role); /* "mount", "link", … */
+
+/* Waits for ROOM_SETUP with a payload of exactly `size` bytes; its descriptors are in
+ * *ret_message, which the caller gives to ipc_message_done(). */
+_must_use_ int room_receive_setup(size_t size, struct ipc_message *ret_message);
+_must_use_ int room_send_ready(void);
+/* Tells the supervisor and ends the process with status 1. */
+_Noreturn void room_fail(const char *format, ...) _printf_(1, 2);
+
+#endif

@@ -1,0 +1,153 @@
+/*
+ * The encrypted store of verified certificates, an LMDB environment and a file of key slots in one
+ * directory. Life of a certificate here:
+ *   1. entry   - the link system knows the name (HEAD): inode number, size, dates, validator;
+ *   2. stored  - cache_admit(): content encrypted under a data key of its own, with verdict;
+ *      or rejected - cache_reject(): the verdict only, no content;
+ *   3. read    - cache_read(): any range, decrypted chunk by chunk, each authenticated;
+ *   4. purged  - cache_purge(): key slot overwritten in place and synced, then the record removed.
+ * Nothing is readable that was not admitted with a TOTAL-PASSED verdict.
+ *
+ * Thread rule: reads from any thread, several at once; the calls that write (upsert, admit, reject,
+ * purge, revise) from one thread at a time. No transaction outlives a call. Format:
+ * docs/store-format.md.
+ */
+#ifndef CACHE_CACHE_H
+#define CACHE_CACHE_H
+
+#include "base/bytes.h"
+#include "base/certname.h"
+#include "base/cleanup.h"
+#include "base/crypto.h"
+#include "base/verdict.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    CACHE_MISS = 1,        /* expected outcome: no such entry, or nothing stored under it */
+    CACHE_WRAPPED_SIZE = 64,
+    CACHE_AAD_MAX = 64,
+    CACHE_VALIDATOR_MAX = 320,
+    CACHE_INODE_FIRST = 16,
+    CACHE_INODE_LAST = 0x3fffffff,
+};
+
+/* Who wraps data keys: kosekifs-keys in the daemon, a fixed key in the unit tests. */
+struct cache_keyring {
+    void *context;
+    /* A new data key and its wrapped form bound to aad. */
+    int (*generate)(void *context, const void *aad, size_t aad_size, uint8_t ret_key[AEAD_KEY_SIZE],
+                    uint8_t ret_wrapped[CACHE_WRAPPED_SIZE]);
+    int (*unwrap)(void *context, const void *aad, size_t aad_size,
+                  const uint8_t wrapped[CACHE_WRAPPED_SIZE], uint8_t ret_key[AEAD_KEY_SIZE]);
+};
+
+struct cache_settings {
+    int directory_fd;   /* stays the caller's; mode 0700 */
+    uint64_t map_size;
+    uint64_t quota;     /* bytes of plaintext; 0 = none */
+    struct cache_keyring keyring;
+};
+
+struct cache;
+
+/*
+ * Opens or creates. -EBUSY: another process holds it; -EPROTONOSUPPORT: written by a newer format;
+ * -EMEDIUMTYPE: file system is neither ext4 nor xfs; -EBADMSG: damaged; -EKEYREJECTED: another
+ * master key. ret_message (256 bytes) explains.
+ */
+_must_use_ int cache_open(const struct cache_settings *settings, char *ret_message,
+                          struct cache **ret_cache);
+struct cache *cache_close(struct cache *cache);
+
+enum cache_state {
+    CACHE_KNOWN = 0,    /* seen at the link system, not fetched */
+    CACHE_STORED = 1,
+    CACHE_REJECTED = 2,
+};
+
+/* Everything about a certificate but its content and verdict. */
+struct cache_entry {
+    struct certname name;
+    uint32_t inode;      /* given at the first upsert, never reused */
+    enum cache_state state;
+    uint64_t size;
+    int64_t modified_s;  /* the link system's date */
+    int64_t first_seen_ns; /* wall clock at the first upsert: ctime */
+    int64_t stored_at_s; /* CACHE_STORED: when admitted */
+    int64_t received_at_s; /* when the bytes came: proof of existence */
+    int64_t fresh_until_s; /* from the verdict */
+    uint8_t trust_generation[SHA256_SIZE]; /* of the verdict */
+    uint8_t sha256[SHA256_SIZE]; /* of the content; CACHE_STORED */
+    char validator[CACHE_VALIDATOR_MAX]; /* opaque to cache; NUL-terminated */
+};
+
+_must_use_ int cache_find(struct cache *cache, const struct certname *name,
+                          struct cache_entry *ret_entry); /* CACHE_MISS */
+_must_use_ int cache_find_inode(struct cache *cache, uint32_t inode,
+                                struct cache_entry *ret_entry); /* CACHE_MISS */
+
+/*
+ * Records what HEAD said: size, modified_s, validator of `entry` are taken. A new name gets an inode
+ * number and first_seen_ns = now_ns; a known one keeps both. A stored certificate keeps its size and
+ * date, since content once admitted is served as admitted; a rejected one becomes CACHE_KNOWN when
+ * the validator changed. -ENOSPC when inode numbers or the disk are used up.
+ */
+_must_use_ int cache_upsert(struct cache *cache, const struct certname *name, uint64_t size,
+                            int64_t modified_s, const char *validator, int64_t now_ns,
+                            struct cache_entry *ret_entry);
+
+/*
+ * Encrypts and stores, in one durable transaction with the verdict. The verdict must be
+ * TOTAL-PASSED, its document size and SHA-256 those of `content` (-EINVAL: our bug; content is
+ * hashed again here while it is encrypted). The name must have an entry. -ENOSPC: quota, map or
+ * disk full; nothing changed.
+ */
+_must_use_ int cache_admit(struct cache *cache, const struct certname *name, struct bytes content,
+                           const struct verdict *verdict, int64_t received_at_s, int64_t now_s,
+                           struct cache_entry *ret_entry);
+
+/* Records a rejection without content; a stored certificate of the name is purged. */
+_must_use_ int cache_reject(struct cache *cache, const struct certname *name,
+                            const struct verdict *verdict, int64_t now_s);
+
+/* A stored certificate was verified again under newer trust: replaces its verdict. */
+_must_use_ int cache_revise(struct cache *cache, const struct certname *name,
+                            const struct verdict *verdict);
+
+/* Verdict of a stored or rejected certificate. CACHE_MISS. */
+_must_use_ int cache_verdict(struct cache *cache, const struct certname *name,
+                             struct verdict *ret_verdict);
+
+/*
+ * Reads up to `size` bytes at `offset` into `out`; *ret_size is less only at the end. CACHE_MISS if
+ * the inode holds no stored certificate; -EIO if anything was damaged, swapped or rolled back.
+ */
+_must_use_ int cache_read(struct cache *cache, uint32_t inode, uint64_t offset, void *out,
+                          size_t size, size_t *ret_size);
+
+/* Crypto-erasure. The entry stays known (inode numbers are never reused). CACHE_MISS. */
+_must_use_ int cache_purge(struct cache *cache, const struct certname *name);
+
+/*
+ * Walks stored certificates by inode number, ascending: start with *cursor = 0. Fills up to `count`
+ * entries, *ret_filled = 0 at the end. The cursor is an inode number, so it survives additions and
+ * removals.
+ */
+_must_use_ int cache_list(struct cache *cache, uint32_t *cursor, struct cache_entry *ret_entries,
+                          size_t count, size_t *ret_filled);
+
+struct cache_statistics {
+    uint64_t stored;        /* certificates */
+    uint64_t stored_bytes;  /* plaintext */
+    uint64_t rejected;
+    uint64_t known;         /* entries of any state */
+    uint64_t block_size;    /* of the file system, and below: of it */
+    uint64_t blocks, blocks_free;
+    uint64_t map_size, map_used;
+    int64_t changed_at_ns;  /* last admit or purge: mtime of the directory */
+};
+_must_use_ int cache_statistics(struct cache *cache, struct cache_statistics *ret_statistics);
+
+#endif
