@@ -1,0 +1,40 @@
+/*
+ * A parsed trust bundle: what struct verify_trust of verify.h holds.
+ *
+ * Anchors and revocation lists are decoded once. Nothing changes after verify_trust_new() but the
+ * signer cache (path.h), so a trust belongs to one thread at a time.
+ */
+#ifndef VERIFY_TRUST_STORE_H
+#define VERIFY_TRUST_STORE_H
+
+#include "base/bytes.h"
+#include "base/crypto.h"
+#include "base/trust.h"
+#include "verify/checks.h"
+#include "verify/verify.h"
+
+#include <openssl/x509.h>
+
+struct trust_schema {
+    char label[TRUST_LABEL_MAX];
+    struct bytes content; /* owned by the trust */
+};
+
+struct signer_cache; /* path.c */
+
+struct verify_trust {
+    uint8_t generation[SHA256_SIZE]; /* SHA-256 of the bundle */
+    STACK_OF(X509) * anchors;
+    STACK_OF(X509_CRL) * crls;
+    X509_NAME *signer_name; /* expected subject of the signer */
+    struct check_levels levels;
+    struct trust_schema *schemas;
+    size_t schema_count;
+    X509_STORE *store; /* anchors and CRLs, with the flags of path.c */
+    struct signer_cache *signers;
+    /* Whatever the XML part prepares once from the schemas; freed by free_schema_cache(). */
+    void *schema_cache;
+    void (*free_schema_cache)(void *schema_cache);
+};
+
+#endif
