@@ -1,0 +1,40 @@
+/*
+ * A parked request: a small struct, no thread. It waits for an outcome until its deadline or until
+ * the program that waits receives a fatal signal. Who parks it embeds it and gives `complete`,
+ * which is called exactly once, without any lock held.
+ */
+#ifndef FS_WAITER_H
+#define FS_WAITER_H
+
+#include "base/verdict.h"
+#include "cache/cache.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* What became of a request. */
+struct outcome {
+    int error;                     /* 0 or a positive errno of errno_table.c */
+    struct cache_entry entry;      /* with error 0 */
+    char reason[VERDICT_TEXT_MAX]; /* the particulars, for .kosekifs/why/ and the log */
+};
+
+struct waiter {
+    struct waiter *next;
+    int64_t deadline_ms;  /* clock_monotonic_ms() */
+    pid_t tid;            /* the waiting thread; 0 = not visible from here, or not a program */
+    atomic_bool interrupted; /* the kernel said so; fatal or not shows in /proc */
+    void (*complete)(struct waiter *waiter, const struct outcome *outcome);
+};
+
+/*
+ * True if a fatal signal is pending for the thread, or the thread is gone. The kernel puts SIGKILL
+ * into SigPnd of every thread for each signal that will end the process; a harmless signal (SIGALRM
+ * with a handler, SIGCHLD, stop and continue) does not, and must not end the wait: programs do not
+ * expect EINTR from open(2) of a regular file.
+ */
+bool waiter_fatal_signal(pid_t tid);
+
+#endif
