@@ -91,6 +91,8 @@ struct verdict {
     struct verdict_reason reasons[VERDICT_REASON_MAX];
 };
 
+struct json;
+
 /* INDETERMINATE, no reason, all else zero. */
 void verdict_init(struct verdict *verdict);
 
@@ -105,7 +107,9 @@ const char *verdict_indication_text(uint8_t indication); /* "TOTAL-PASSED"; "?" 
 const char *verdict_sub_text(uint8_t sub);               /* "HASH_FAILURE"; "" for none */
 const char *verdict_outcome_text(uint8_t outcome);       /* "pass" "fail" "warn" "ignore" "undecided" */
 
-/* The form for messages and the store: versioned, only the reasons in use. */
+/* The form for messages and the store: versioned, only the reasons in use. -EINVAL if the verdict
+ * contradicts itself: TOTAL-PASSED with a sub-indication or with a reason that failed or is
+ * undecided. */
 _must_use_ int verdict_encode(const struct verdict *verdict, struct buffer *out);
 /* -EBADMSG if it is not such a form, of this version, to the last byte. */
 _must_use_ int verdict_decode(struct bytes encoded, struct verdict *ret_verdict);

@@ -1,0 +1,48 @@
+/* A child's first and last words to the supervisor; see base/room.h. */
+#include "base/room.h"
+
+#include "base/log.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+const char *room_role_name(enum room_role role)
+{
+    static const char *const names[ROOM_ROLE_COUNT] = {
+        [ROOM_SUPERVISOR] = "supervisor", [ROOM_MOUNT] = "mount", [ROOM_LINK] = "link",
+        [ROOM_VERIFY] = "verify",         [ROOM_KEYS] = "keys",
+    };
+    return (unsigned)role < ROOM_ROLE_COUNT ? names[role] : "?";
+}
+
+int room_receive_setup(size_t size, struct ipc_message *ret_message)
+{
+    int r = ipc_receive(ROOM_FD, ret_message);
+    if (r < 0)
+        return r;
+    if (r == IPC_CLOSED)
+        return -EPIPE;
+    if (ret_message->type != ROOM_SETUP || ret_message->size != size) {
+        ipc_message_done(ret_message);
+        return -EBADMSG;
+    }
+    return 0;
+}
+
+int room_send_ready(void)
+{
+    return ipc_send(ROOM_FD, ROOM_READY, 0, NULL, 0, NULL, 0);
+}
+
+void room_fail(const char *format, ...)
+{
+    char text[ROOM_TEXT_MAX + 1];
+    va_list arguments;
+    va_start(arguments, format);
+    if (vsnprintf(text, sizeof text, format, arguments) < 0)
+        text[0] = '\0';
+    va_end(arguments);
+    if (ipc_send(ROOM_FD, ROOM_FAILED, 0, text, strlen(text), NULL, 0) < 0)
+        log_error("%s", text); /* nobody listens there any more */
+    exit(1);
+}
