@@ -65,6 +65,7 @@ enum cache_state {
     CACHE_KNOWN = 0,    /* seen at the link system, not fetched */
     CACHE_STORED = 1,
     CACHE_REJECTED = 2,
+    CACHE_WITHHELD = 3, /* content kept, but its present verdict is not TOTAL-PASSED: not readable */
 };
 
 /* Everything about a certificate but its content and verdict. */
@@ -112,7 +113,12 @@ _must_use_ int cache_admit(struct cache *cache, const struct certname *name, str
 _must_use_ int cache_reject(struct cache *cache, const struct certname *name,
                             const struct verdict *verdict, int64_t now_s);
 
-/* A stored certificate was verified again under newer trust: replaces its verdict. */
+/*
+ * A stored or withheld certificate was verified again under other trust: replaces its verdict. A
+ * verdict other than TOTAL-PASSED makes it CACHE_WITHHELD (unreadable and unlisted, content kept: an
+ * operator's mistake in the trust anchors destroys nothing), TOTAL-PASSED makes it CACHE_STORED.
+ * CACHE_MISS if there is no content.
+ */
 _must_use_ int cache_revise(struct cache *cache, const struct certname *name,
                             const struct verdict *verdict);
 
@@ -126,6 +132,11 @@ _must_use_ int cache_verdict(struct cache *cache, const struct certname *name,
  */
 _must_use_ int cache_read(struct cache *cache, uint32_t inode, uint64_t offset, void *out,
                           size_t size, size_t *ret_size);
+
+/* The same for verification only: also of a withheld certificate. What it yields goes to a
+ * verifying process and to nobody else. */
+_must_use_ int cache_load(struct cache *cache, uint32_t inode, void *out, size_t size,
+                          size_t *ret_size);
 
 /* Crypto-erasure. The entry stays known (inode numbers are never reused). CACHE_MISS. */
 _must_use_ int cache_purge(struct cache *cache, const struct certname *name);
