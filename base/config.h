@@ -67,6 +67,30 @@
     X(TEXT, signer_dn, 512, "", 1, 511, "subject of the signer's certificate, RFC 4514")           \
     X(LIST, policy, 4096, "", 0, 4095, "NAME=LEVEL for prudence checks: fail, warn or ignore")
 
+/* Section [audit]: the audit trail, kosekifs-mount. */
+#define CONFIG_AUDIT(X)                                                                            \
+    X(TEXT, sync, 8, "written", 4, 7,                                                              \
+      "when a record counts as kept: written (synced soon after), group or each (synced before)")  \
+    X(MILLISECONDS, sync_within, 0, "50ms", 1, 10000, "with written: how soon records are synced") \
+    X(NUMBER, file_size, 0, "64M", 65536, 4294967296, "size at which a new file of the trail begins") \
+    X(NUMBER, checkpoint_records, 0, "10000", 1, 1000000000, "a signed checkpoint every so many")  \
+    X(MILLISECONDS, checkpoint_time, 0, "10m", 1000, 604800000, "… and after this time at latest")  \
+    X(TEXT, syslog, 104, "", 0, 103, "socket of a syslog daemon, such as /dev/log; empty = none")  \
+    X(TEXT, journald, 104, "", 0, 103,                                                             \
+      "socket of journald, /run/systemd/journal/socket; empty = none")
+
+/* Section [alerts]: when somebody should look, kosekifs-mount; `hook` is the supervisor's. */
+#define CONFIG_ALERTS(X)                                                                           \
+    X(TEXT, hook, 256, "", 0, 255, "program that the supervisor runs for each alert; empty = none") \
+    X(MILLISECONDS, window, 0, "10m", 1000, 86400000, "time in which the following are counted")   \
+    X(NUMBER, denials, 0, "20", 1, 1000000, "refusals to one user that are a burst")               \
+    X(NUMBER, enumeration, 0, "30", 1, 1000, "different ids not for one user that are a search")   \
+    X(NUMBER, opens, 0, "1000", 1, 1000000000, "opens by one user that are unusually many")        \
+    X(NUMBER, verification, 0, "5", 1, 1000000, "failed verifications that are a disturbance")     \
+    X(BOOL, root, 0, "yes", 0, 0, "an open by uid 0 is an alert")                                  \
+    X(MILLISECONDS, quiet, 0, "1h", 1000, 604800000, "the same alert is told once in this time")   \
+    X(NUMBER, told_max, 0, "60", 1, 100000, "alerts told in an hour at most")
+
 /* Section [users]: whom each process becomes when the supervisor runs as root. */
 #define CONFIG_USERS(X)                                                                            \
     X(TEXT, mount, 64, "kosekifs-mount", 1, 63, "user name or number of kosekifs-mount")           \
@@ -93,6 +117,12 @@ struct config_keys {
 struct config_trust {
     CONFIG_TRUST(CONFIG_MEMBER)
 };
+struct config_audit {
+    CONFIG_AUDIT(CONFIG_MEMBER)
+};
+struct config_alerts {
+    CONFIG_ALERTS(CONFIG_MEMBER)
+};
 struct config_users {
     CONFIG_USERS(CONFIG_MEMBER)
 };
@@ -102,6 +132,8 @@ struct config {
     struct config_link link;
     struct config_keys keys;
     struct config_trust trust;
+    struct config_audit audit;
+    struct config_alerts alerts;
     struct config_users users;
 };
 
