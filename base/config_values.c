@@ -1,0 +1,144 @@
+/* See base/config_values.h. Locale-free on purpose. */
+#include "base/config_values.h"
+
+#include <string.h>
+
+/* The digits at the start of `text`; the rest is in *ret_rest. */
+static bool parse_digits(const char *text, int64_t *ret_value, const char **ret_rest)
+{
+    int64_t value = 0;
+    if (*text < '0' || *text > '9')
+        return false;
+    for (; *text >= '0' && *text <= '9'; text++) {
+        if (__builtin_mul_overflow(value, 10, &value) ||
+            __builtin_add_overflow(value, *text - '0', &value))
+            return false;
+    }
+    *ret_value = value;
+    *ret_rest = text;
+    return true;
+}
+
+struct unit {
+    const char *suffix;
+    int64_t factor;
+};
+
+static bool parse_with_unit(const char *text, const struct unit *units, size_t unit_count,
+                            int64_t *ret_value)
+{
+    int64_t value;
+    const char *suffix;
+    if (!parse_digits(text, &value, &suffix))
+        return false;
+    for (size_t i = 0; i < unit_count; i++) {
+        if (strcmp(suffix, units[i].suffix) != 0)
+            continue;
+        if (__builtin_mul_overflow(value, units[i].factor, &value))
+            return false;
+        *ret_value = value;
+        return true;
+    }
+    return false;
+}
+
+bool config_parse_number(const char *text, int64_t *ret_value)
+{
+    static const struct unit units[] = {
+        {"", 1}, {"K", 1024}, {"M", 1024 * 1024}, {"G", 1024 * 1024 * 1024}};
+    return parse_with_unit(text, units, sizeof units / sizeof units[0], ret_value);
+}
+
+bool config_parse_milliseconds(const char *text, int64_t *ret_value)
+{
+    static const struct unit units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
+    if (strcmp(text, "0") == 0) {
+        *ret_value = 0;
+        return true;
+    }
+    return parse_with_unit(text, units, sizeof units / sizeof units[0], ret_value);
+}
+
+bool config_parse_bool(const char *text, bool *ret_value)
+{
+    if (strcmp(text, "yes") != 0 && strcmp(text, "no") != 0)
+        return false;
+    *ret_value = strcmp(text, "yes") == 0;
+    return true;
+}
+
+const char *config_check_path(const char *text)
+{
+    return *text == '/' ? NULL : "is not an absolute path";
+}
+
+const char *config_check_url(const char *text)
+{
+    static const char scheme[] = "https://";
+    static const char place[] = "{name}";
+    if (strncmp(text, scheme, sizeof scheme - 1) != 0)
+        return "does not start with https://";
+    const char *host = text + sizeof scheme - 1;
+    const char *path = strchr(host, '/');
+    if (!path || path == host)
+        return "has no host or no path";
+    if (memchr(host, '@', (size_t)(path - host)))
+        return "contains a user name; the link system knows us by our TLS certificate";
+    if (strpbrk(text, " \t\"<>\\^`|#"))
+        return "contains a character that no URL may contain, or a fragment";
+    const char *first = strstr(path, place);
+    if (!first)
+        return "does not contain {name} in its path";
+    if (strpbrk(first + sizeof place - 1, "{}") || memchr(text, '{', (size_t)(first - text)) ||
+        memchr(text, '}', (size_t)(first - text)))
+        return "contains {name} more than once, or another brace";
+    return NULL;
+}
+
+const char *config_check_tls_min(const char *text)
+{
+    if (strcmp(text, "1.2") != 0 && strcmp(text, "1.3") != 0)
+        return "is neither 1.2 nor 1.3";
+    return NULL;
+}
+
+const char *config_check_policy(const char *text)
+{
+    static const char *const levels[] = {"fail", "warn", "ignore"};
+    size_t name_size = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-_.");
+    if (name_size == 0 || text[name_size] != '=')
+        return "is not of the form NAME=LEVEL";
+    for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++) {
+        if (strcmp(text + name_size + 1, levels[i]) == 0)
+            return NULL;
+    }
+    return "has a level that is none of fail, warn, ignore";
+}
+
+const char *config_check_id_pattern(const char *text)
+{
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-*?[]!";
+    return text[strspn(text, allowed)] == '\0'
+               ? NULL
+               : "contains a character that no request id and no glob contains";
+}
+
+const char *config_check_server_pin(const char *text)
+{
+    static const char prefix[] = "sha256//";
+    static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    enum { DIGITS = 43 }; /* 32 bytes in base64, and one "=" */
+    for (;;) {
+        if (strncmp(text, prefix, sizeof prefix - 1) != 0)
+            return "does not start with sha256//";
+        text += sizeof prefix - 1;
+        if (strspn(text, base64) != DIGITS || text[DIGITS] != '=')
+            return "is not the base64 of 32 bytes behind sha256//";
+        text += DIGITS + 1;
+        if (*text == '\0')
+            return NULL;
+        if (*text++ != ';')
+            return "has text behind the digest (several are separated by ;)";
+    }
+}
