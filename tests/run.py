@@ -1,0 +1,168 @@
+"""Builds with two compilers and runs all tests; tools/check calls it.
+
+The last line is "N passed, N failed, N skipped". Build directories are build/gcc and build/san.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+import unittest
+
+TOP = pathlib.Path(__file__).resolve().parents[1]
+BUILDS = {
+    "gcc": ({"CC": "gcc"}, []),
+    "san": ({"CC": "clang"}, ["-Db_sanitize=address,undefined", "-Db_lundef=false"]),
+}
+SANITIZERS = {
+    "ASAN_OPTIONS": "abort_on_error=1:detect_stack_use_after_return=1",
+    "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+}
+
+
+class Tally:
+    """Counts outcomes and prints each as it comes."""
+
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+        self.failures = []
+
+    def add(self, outcome, name, detail="", seconds=None):
+        spent = f" ({seconds:.1f} s)" if seconds is not None and seconds >= 0.1 else ""
+        if outcome == "ok":
+            self.passed += 1
+        elif outcome == "skip":
+            self.skipped += 1
+        else:
+            self.failed += 1
+            self.failures.append(name)
+        print(f"{outcome:<4}  {name}{spent}{': ' + detail if outcome == 'skip' else ''}", flush=True)
+        if outcome == "FAIL" and detail:
+            print("      " + detail.rstrip().replace("\n", "\n      "), flush=True)
+
+
+class Report(unittest.TestResult):
+    """Hands the results of unittest to the tally."""
+
+    def __init__(self, tally, label):
+        super().__init__()
+        self.tally, self.label, self.began = tally, label, 0
+        self.broken_subtests = set()
+
+    def name(self, test):
+        return f"{self.label} {test.id()}"
+
+    def startTest(self, test):
+        super().startTest(test)
+        self.began = time.monotonic()
+
+    def _add(self, outcome, test, detail=""):
+        self.tally.add(outcome, self.name(test), detail, time.monotonic() - self.began)
+
+    def addSuccess(self, test):
+        if test not in self.broken_subtests:
+            self._add("ok", test)
+
+    def addFailure(self, test, error):
+        self._add("FAIL", test, self._exc_info_to_string(error, test))
+
+    addError = addFailure
+
+    def addSkip(self, test, reason):
+        self._add("skip", test, reason)
+
+    def addSubTest(self, test, subtest, error):
+        if error:
+            self.broken_subtests.add(test)
+            self._add("FAIL", subtest, self._exc_info_to_string(error, subtest))
+
+
+def run_unittest(tally, label, folder, words):
+    loader = unittest.TestLoader()
+    suite = loader.discover(str(TOP / "tests" / folder), top_level_dir=str(TOP / "tests"))
+    chosen = unittest.TestSuite()
+
+    def choose(part):
+        for item in part:
+            if isinstance(item, unittest.TestSuite):
+                choose(item)
+            elif not words or any(word in item.id() for word in words):
+                chosen.addTest(item)
+    choose(suite)
+    chosen.run(Report(tally, label))
+
+
+def build(tally, name):
+    """meson setup and ninja; False when it did not build."""
+    environment, options = BUILDS[name]
+    directory = TOP / "build" / name
+    print(f"----  build {name}: {directory.relative_to(TOP)}", flush=True)
+    directory.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    if not (directory / "build.ninja").exists():
+        done = subprocess.run(["meson", "setup", str(directory), *options], cwd=TOP,
+                              env={**os.environ, **environment}, capture_output=True, text=True)
+        if done.returncode:
+            tally.add("FAIL", f"{name} meson setup", done.stdout[-3000:] + done.stderr[-1000:])
+            return False
+    done = subprocess.run(["ninja", "-C", str(directory)], capture_output=True, text=True)
+    if done.returncode:
+        tally.add("FAIL", f"{name} build", done.stdout[-5000:])
+        return False
+    tally.add("ok", f"{name} build", seconds=time.monotonic() - began)
+    return True
+
+
+def run_meson_tests(tally, name, words):
+    directory = TOP / "build" / name
+    log = directory / "meson-logs" / "testlog.json"
+    log.unlink(missing_ok=True)
+    chosen = []
+    if words:
+        listed = subprocess.run(["meson", "test", "-C", str(directory), "--list"],
+                                capture_output=True, text=True).stdout.splitlines()
+        chosen = [line.split(" / ")[-1] for line in listed if any(word in line for word in words)]
+        if not chosen:
+            return
+    subprocess.run(["meson", "test", "-C", str(directory), "--no-rebuild", *chosen],
+                   env={**os.environ, **SANITIZERS}, capture_output=True)
+    rows = log.read_text().splitlines() if log.exists() else []
+    for row in map(json.loads, rows):
+        outcome = {"OK": "ok", "EXPECTEDFAIL": "ok", "SKIP": "skip"}.get(row["result"], "FAIL")
+        detail = (row.get("stdout") or "")[-3000:] + (row.get("stderr") or "")[-3000:]
+        tally.add(outcome, f"{name} unit {row['name']}", detail, row.get("duration"))
+    if not rows:
+        tally.add("FAIL", f"{name} unit tests", "meson test ran none")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", action="append", default=[], metavar="WORD")
+    parser.add_argument("--build", action="append", choices=BUILDS, metavar="gcc|san")
+    arguments = parser.parse_args()
+    tally, words = Tally(), arguments.only
+    began = time.monotonic()
+    sys.path[:0] = [str(TOP / "tests"), str(TOP / "tools")]
+    sys.dont_write_bytecode = True
+
+    run_unittest(tally, "source", "source", words)
+    for name in arguments.build or BUILDS:
+        if not build(tally, name):
+            continue
+        run_meson_tests(tally, name, words)
+        os.environ.update(SANITIZERS if name == "san" else {}, KOSEKIFS_BUILD=str(TOP / "build" / name))
+        print(f"----  system tests with build/{name}", flush=True)
+        run_unittest(tally, name, "system", words)
+
+    print(f"----  {time.monotonic() - began:.0f} s")
+    for name in tally.failures:
+        print(f"failed: {name}")
+    print(f"{tally.passed} passed, {tally.failed} failed, {tally.skipped} skipped")
+    sys.exit(1 if tally.failed or not tally.passed else 0)
+
+
+if __name__ == "__main__":
+    main()
