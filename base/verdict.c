@@ -302,3 +302,13 @@ struct json *verdict_report(const struct verdict *verdict)
         return NULL;
     return steal_ptr(&report);
 }
+
+void verdict_explain(const struct verdict *verdict, char *out)
+{
+    const struct verdict_reason *reason = verdict_decisive(verdict);
+    if (reason)
+        snprintf(out, VERDICT_TEXT_MAX, "%s: %.*s", reason->check,
+                 VERDICT_TEXT_MAX - VERDICT_CHECK_MAX - 3, reason->text);
+    else
+        snprintf(out, VERDICT_TEXT_MAX, "%s", verdict_indication_text(verdict->indication));
+}

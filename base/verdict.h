@@ -103,6 +103,9 @@ void verdict_add(struct verdict *verdict, enum verdict_outcome outcome, const ch
 /* The first reason with CHECK_FAILED, else with CHECK_UNDECIDED, else NULL. */
 const struct verdict_reason *verdict_decisive(const struct verdict *verdict);
 
+/* "<check>: <text>" of the decisive reason, or the indication; VERDICT_TEXT_MAX bytes. */
+void verdict_explain(const struct verdict *verdict, char *out);
+
 const char *verdict_indication_text(uint8_t indication); /* "TOTAL-PASSED"; "?" if unknown */
 const char *verdict_sub_text(uint8_t sub);               /* "HASH_FAILURE"; "" for none */
 const char *verdict_outcome_text(uint8_t outcome);       /* "pass" "fail" "warn" "ignore" "undecided" */

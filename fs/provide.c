@@ -1,0 +1,460 @@
+/* See provide.h: entry, loop and ending; the stages are in the files next to this one. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "fs/errno_table.h"
+#include "fs/provide_private.h"
+#include "keys/keys_client.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+enum {
+    TICK_MS = 25,       /* how exactly deadlines and fatal signals are noticed */
+    REVERIFY_PAGE = 32, /* entries looked at in one step of verifying the store anew */
+    REVERIFY_DONE = INT32_MAX,
+};
+
+void provide_wake(struct provide *provide)
+{
+    uint64_t one = 1;
+    if (write(provide->wake, &one, sizeof one) < 0)
+        log_debug("eventfd full");
+}
+
+void step_land(struct provide *provide, struct flight *flight, int error, const char *reason)
+{
+    flight->outcome.error = error;
+    if (reason != flight->outcome.reason)
+        snprintf(flight->outcome.reason, sizeof flight->outcome.reason, "%s", reason);
+    flight->outcome.entry = flight->entry;
+    flight->stage = FLIGHT_LANDED;
+    flights_remove(provide->flights, flight);
+    for (const struct waiter *waiter = flight->waiters; waiter; waiter = waiter->next)
+        provide->waiters--;
+    TAILQ_INSERT_TAIL(&provide->landed, flight, queued);
+}
+
+static void tell(struct waiter *waiter, const struct outcome *outcome)
+{
+    while (waiter) {
+        struct waiter *next = waiter->next; /* `complete` frees it */
+        waiter->complete(waiter, outcome);
+        waiter = next;
+    }
+}
+
+void provide_lock(struct provide *provide)
+{
+    pthread_mutex_lock(&provide->lock);
+}
+
+void provide_unlock(struct provide *provide)
+{
+    static const struct outcome timed_out = {.error = ETIMEDOUT,
+                                             .reason = "the deadline for this request has passed"};
+    static const struct outcome ended = {.error = EINTR, .reason = "fatal signal"};
+    struct flight_queue landed = TAILQ_HEAD_INITIALIZER(landed);
+    TAILQ_CONCAT(&landed, &provide->landed, queued);
+    struct waiter *expired = steal_ptr(&provide->expired);
+    struct waiter *killed = steal_ptr(&provide->killed);
+    pthread_mutex_unlock(&provide->lock);
+
+    tell(expired, &timed_out);
+    tell(killed, &ended);
+    struct flight *flight;
+    while ((flight = TAILQ_FIRST(&landed))) {
+        TAILQ_REMOVE(&landed, flight, queued);
+        tell(flight->waiters, &flight->outcome);
+        flight_free(flight);
+    }
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+static int keyring_generate(void *context, const void *aad, size_t aad_size,
+                            uint8_t ret_key[AEAD_KEY_SIZE], uint8_t ret_wrapped[CACHE_WRAPPED_SIZE])
+{
+    return keys_client_generate(context, aad, aad_size, ret_key, ret_wrapped);
+}
+
+static int keyring_unwrap(void *context, const void *aad, size_t aad_size,
+                          const uint8_t wrapped[CACHE_WRAPPED_SIZE], uint8_t ret_key[AEAD_KEY_SIZE])
+{
+    return keys_client_unwrap(context, aad, aad_size, wrapped, ret_key);
+}
+_Static_assert((int)KEYS_WRAPPED_SIZE == (int)CACHE_WRAPPED_SIZE, "one wrapped form");
+
+static int provide_start(struct provide *provide, int state_fd, char *ret_message)
+{
+    const struct cache_settings settings = {
+        .directory_fd = state_fd,
+        .map_size = (uint64_t)provide->config->map_size,
+        .quota = (uint64_t)provide->config->quota,
+        .keyring = {provide->keys, keyring_generate, keyring_unwrap},
+    };
+    provide->flights = flights_new();
+    provide->negative = negative_new();
+    provide->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (!provide->flights || !provide->negative || provide->wake < 0) {
+        snprintf(ret_message, 256, "memory or descriptors are short");
+        return -ENOMEM;
+    }
+    int error = cache_open(&settings, ret_message, &provide->cache);
+    if (error < 0)
+        return error;
+    error = pthread_create(&provide->store_thread, NULL, provide_store_run, provide);
+    if (error) {
+        snprintf(ret_message, 256, "no thread for the store: %s", strerror(error));
+        return -error;
+    }
+    provide->store_started = true;
+    return 0;
+}
+
+int provide_new(const struct config_mount *config, struct keys_client *keys, int state_fd,
+                const struct provide_listener *listener, char *ret_message,
+                struct provide **ret_provide)
+{
+    struct provide *provide = calloc(1, sizeof *provide);
+    if (!provide) {
+        snprintf(ret_message, 256, "memory is short");
+        return -ENOMEM;
+    }
+    *provide = (struct provide){
+        .config = config, .keys = keys, .listener = *listener, .wake = -1, .link_fd = -1};
+    pthread_mutex_init(&provide->lock, NULL);
+    pthread_cond_init(&provide->store_ready, NULL);
+    TAILQ_INIT(&provide->lookup_queue);
+    TAILQ_INIT(&provide->fetch_queue);
+    TAILQ_INIT(&provide->verify_queue);
+    TAILQ_INIT(&provide->store_queue);
+    TAILQ_INIT(&provide->landed);
+    for (unsigned i = 0; i < VERIFY_WORKER_MAX; i++)
+        provide->workers[i].fd = -1;
+    int error = provide_start(provide, state_fd, ret_message);
+    if (error < 0) {
+        provide_free(provide);
+        return error;
+    }
+    *ret_provide = provide;
+    return 0;
+}
+
+static void first_flight(struct flight *flight, void *context)
+{
+    struct flight **first = context;
+    if (!*first)
+        *first = flight;
+}
+
+struct provide *provide_free(struct provide *provide)
+{
+    if (!provide)
+        return NULL;
+    if (provide->store_started) {
+        provide_lock(provide);
+        provide->ending = true;
+        pthread_cond_signal(&provide->store_ready);
+        pthread_mutex_unlock(&provide->lock);
+        pthread_join(provide->store_thread, NULL);
+    }
+    while (provide->flights && flights_count(provide->flights) > 0) {
+        struct flight *flight = NULL;
+        provide_lock(provide);
+        flights_walk(provide->flights, first_flight, &flight);
+        step_land(provide, flight, EIO, "the daemon is ending");
+        provide_unlock(provide);
+    }
+    for (unsigned i = 0; i < VERIFY_WORKER_MAX; i++)
+        cleanup_close(&provide->workers[i].fd);
+    cleanup_close(&provide->link_fd);
+    cleanup_close(&provide->wake);
+    cache_close(provide->cache);
+    negative_free(provide->negative);
+    flights_free(provide->flights);
+    pthread_cond_destroy(&provide->store_ready);
+    pthread_mutex_destroy(&provide->lock);
+    free(provide);
+    return NULL;
+}
+
+struct cache *provide_cache(struct provide *provide)
+{
+    return provide->cache;
+}
+
+/* --- neighbours ------------------------------------------------------------------------------- */
+
+void provide_connect(struct provide *provide, enum room_role role, uint32_t index, int fd)
+{
+    if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
+        log_warning("cannot make a descriptor non-blocking: %s", strerror(errno));
+    provide_lock(provide);
+    if (role == ROOM_LINK) {
+        step_link_lost(provide);
+        provide->link_fd = steal_fd(&fd);
+    } else if (role == ROOM_VERIFY && index < VERIFY_WORKER_MAX) {
+        step_worker_lost(provide, &provide->workers[index], "verification was restarted");
+        provide->workers[index].fd = steal_fd(&fd);
+    }
+    provide_unlock(provide);
+    cleanup_close(&fd);
+}
+
+void provide_set_trust(struct provide *provide, const uint8_t generation[SHA256_SIZE])
+{
+    provide_lock(provide);
+    memcpy(provide->trust, generation, SHA256_SIZE);
+    provide->trust_known = true;
+    provide->reverify_cursor = 0;
+    provide_unlock(provide);
+}
+
+/* --- loop ------------------------------------------------------------------------------------- */
+
+unsigned provide_pollfds(struct provide *provide, struct pollfd fds[PROVIDE_POLLFD_MAX],
+                         int *ret_timeout_ms)
+{
+    unsigned count = 0;
+    provide_lock(provide);
+    fds[count++] = (struct pollfd){.fd = provide->wake, .events = POLLIN};
+    if (provide->link_fd >= 0)
+        fds[count++] = (struct pollfd){.fd = provide->link_fd, .events = POLLIN};
+    for (unsigned i = 0; i < VERIFY_WORKER_MAX; i++)
+        if (provide->workers[i].fd >= 0)
+            fds[count++] = (struct pollfd){.fd = provide->workers[i].fd, .events = POLLIN};
+    *ret_timeout_ms = flights_count(provide->flights)                                     ? TICK_MS
+                      : provide->reverify_cursor != REVERIFY_DONE && provide->trust_known ? 0
+                                                                                          : -1;
+    provide_unlock(provide);
+    return count;
+}
+
+struct tick {
+    struct provide *provide;
+    int64_t now_ms;
+};
+
+static void tick_flight(struct flight *flight, void *context)
+{
+    const struct tick *tick = context;
+    tick->provide->waiters -=
+        flight_part_waiters(flight, tick->now_ms, &tick->provide->expired, &tick->provide->killed);
+}
+
+/* A flight that nobody waits for any more and that has not left yet stays at home. */
+static void step_drop_abandoned(struct provide *provide, struct flight_queue *queue)
+{
+    struct flight *flight, *next;
+    for (flight = TAILQ_FIRST(queue); flight; flight = next) {
+        next = TAILQ_NEXT(flight, queued);
+        if (!flight->waiters) {
+            TAILQ_REMOVE(queue, flight, queued);
+            step_land(provide, flight, ETIMEDOUT, "nobody waits any more");
+        }
+    }
+}
+
+/*
+ * Under changed trust each stored certificate is verified again, so that listings show them and
+ * opens need not wait: one at a time, only while nothing else is to be verified.
+ */
+static void step_reverify(struct provide *provide)
+{
+    if (!provide->trust_known || provide->reverify_cursor == REVERIFY_DONE ||
+        flights_count(provide->flights) > 0)
+        return;
+    struct cache_entry page[REVERIFY_PAGE];
+    size_t filled = 0;
+    if (cache_list(provide->cache, &provide->reverify_cursor, page, REVERIFY_PAGE, &filled) < 0 ||
+        filled == 0) {
+        provide->reverify_cursor = REVERIFY_DONE;
+        return;
+    }
+    for (size_t i = 0; i < filled; i++) {
+        if (memory_equal(page[i].trust_generation, provide->trust, SHA256_SIZE))
+            continue;
+        struct flight *flight = flights_add(provide->flights, FLIGHT_CONTENT, &page[i].name);
+        if (!flight) {
+            provide->reverify_cursor = page[i].inode; /* later */
+            return;
+        }
+        flight->entry = page[i];
+        flight->anew = true;
+        step_queue_for_store(provide, flight, FLIGHT_LOADING);
+    }
+}
+
+static void loop_tick(struct provide *provide)
+{
+    struct tick tick = {provide, clock_monotonic_ms()};
+    provide_lock(provide);
+    flights_walk(provide->flights, tick_flight, &tick);
+    step_drop_abandoned(provide, &provide->lookup_queue);
+    step_drop_abandoned(provide, &provide->fetch_queue);
+    unsigned late = step_worker_deadlines(provide, tick.now_ms);
+    step_reverify(provide);
+    step_link(provide);
+    step_verify(provide);
+    provide_unlock(provide);
+    for (uint32_t i = 0; i < VERIFY_WORKER_MAX; i++)
+        if (late & (1u << i))
+            provide->listener.misbehaved(provide->listener.context, ROOM_VERIFY, i,
+                                         "did not answer in time");
+}
+
+void provide_dispatch(struct provide *provide, const struct pollfd *fds, unsigned count)
+{
+    for (unsigned n = 0; n < count; n++) {
+        if (!fds[n].revents)
+            continue;
+        uint64_t wakes;
+        if (fds[n].fd == provide->wake && read(provide->wake, &wakes, sizeof wakes) < 0)
+            log_debug("woken for nothing");
+        if (fds[n].fd == provide->link_fd)
+            provide_on_link(provide);
+        for (unsigned i = 0; i < VERIFY_WORKER_MAX; i++)
+            if (fds[n].fd == provide->workers[i].fd)
+                provide_on_worker(provide, i);
+    }
+    loop_tick(provide);
+}
+
+/* --- requests --------------------------------------------------------------------------------- */
+
+static bool trusted_now(struct provide *provide, const struct cache_entry *entry)
+{
+    provide_lock(provide);
+    bool same =
+        provide->trust_known && memory_equal(entry->trust_generation, provide->trust, SHA256_SIZE);
+    pthread_mutex_unlock(&provide->lock);
+    return same;
+}
+
+enum provide_state provide_state_of(struct provide *provide, const struct cache_entry *entry)
+{
+    switch (entry->state) {
+    case CACHE_STORED:
+        if (!trusted_now(provide, entry))
+            return PROVIDE_UNVERIFIED;
+        if (entry->fresh_until_s && entry->fresh_until_s < clock_realtime_s())
+            return PROVIDE_STALE;
+        return PROVIDE_READY;
+    case CACHE_WITHHELD:
+        return trusted_now(provide, entry) ? PROVIDE_REJECTED : PROVIDE_UNVERIFIED;
+    case CACHE_REJECTED:
+        return trusted_now(provide, entry) ? PROVIDE_REJECTED : PROVIDE_FETCHABLE;
+    case CACHE_KNOWN:
+        break;
+    }
+    return PROVIDE_FETCHABLE;
+}
+
+int provide_rejection(struct provide *provide, const struct cache_entry *entry, char *reason)
+{
+    _cleanup_free_ struct verdict *verdict = malloc(sizeof *verdict);
+    if (!verdict)
+        return ENOMEM;
+    if (cache_verdict(provide->cache, &entry->name, verdict) != 0)
+        return EIO;
+    verdict_explain(verdict, reason);
+    int error = errno_of_verdict(verdict);
+    return error ? error : EIO;
+}
+
+/* Under the lock: a positive errno if the waiter cannot be taken. */
+static int admit_waiter(struct provide *provide)
+{
+    if (provide->waiters >= (uint64_t)provide->config->waiters_max)
+        return EAGAIN;
+    return 0;
+}
+
+static void start_flight(struct provide *provide, struct flight *flight, int64_t timeout_ms)
+{
+    flight->started_ms = clock_monotonic_ms();
+    flight->deadline_ms = flight->started_ms + timeout_ms;
+    if (flight->kind == FLIGHT_LOOKUP)
+        provide->count.lookups++;
+    else if (!flight->anew)
+        provide->count.fetches++;
+    if (flight->anew)
+        step_queue_for_store(provide, flight, FLIGHT_LOADING);
+    else
+        step_queue_for_link(provide, flight);
+}
+
+static int join_flight(struct provide *provide, enum flight_kind kind, const struct certname *name,
+                       const struct cache_entry *entry, struct waiter *waiter)
+{
+    int64_t timeout_ms =
+        kind == FLIGHT_LOOKUP ? provide->config->lookup_timeout : provide->config->open_timeout;
+    waiter->deadline_ms = clock_monotonic_ms() + timeout_ms;
+    provide_lock(provide);
+    int error = admit_waiter(provide);
+    struct flight *flight = error ? NULL : flights_find(provide->flights, kind, name);
+    if (!error && !flight) {
+        flight = flights_add(provide->flights, kind, name);
+        if (flight && entry) {
+            flight->entry = *entry;
+            flight->anew = entry->state == CACHE_STORED || entry->state == CACHE_WITHHELD;
+        }
+        if (flight)
+            start_flight(provide, flight, timeout_ms);
+        else
+            error = ENOMEM;
+    }
+    if (!error) {
+        flight_add_waiter(flight, waiter);
+        provide->waiters++;
+        step_link(provide);
+    }
+    provide_unlock(provide);
+    if (!error)
+        provide_wake(provide);
+    return error;
+}
+
+int provide_lookup(struct provide *provide, const struct certname *name, struct waiter *waiter)
+{
+    provide_lock(provide);
+    bool unknown = negative_left_ms(provide->negative, name, clock_monotonic_ms()) > 0;
+    pthread_mutex_unlock(&provide->lock);
+    return unknown ? ENOENT : join_flight(provide, FLIGHT_LOOKUP, name, NULL, waiter);
+}
+
+int provide_content(struct provide *provide, const struct cache_entry *entry, struct waiter *waiter)
+{
+    return join_flight(provide, FLIGHT_CONTENT, &entry->name, entry, waiter);
+}
+
+void provide_interrupt(struct provide *provide, struct waiter *waiter)
+{
+    atomic_store(&waiter->interrupted, true);
+    provide_wake(provide);
+}
+
+void provide_forget(struct provide *provide, const struct certname *name)
+{
+    provide_lock(provide);
+    negative_remove(provide->negative, name);
+    pthread_mutex_unlock(&provide->lock);
+}
+
+void provide_statistics(struct provide *provide, struct provide_statistics *ret_statistics)
+{
+    provide_lock(provide);
+    *ret_statistics = provide->count;
+    ret_statistics->waiters = provide->waiters;
+    ret_statistics->flights = flights_count(provide->flights);
+    ret_statistics->at_link = provide->at_link;
+    ret_statistics->link_up = provide->link_fd >= 0;
+    for (unsigned i = 0; i < VERIFY_WORKER_MAX; i++) {
+        ret_statistics->verify_up += provide->workers[i].fd >= 0;
+        ret_statistics->verifying += provide->workers[i].flight != NULL;
+    }
+    memcpy(ret_statistics->trust_generation, provide->trust, SHA256_SIZE);
+    pthread_mutex_unlock(&provide->lock);
+}

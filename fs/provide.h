@@ -1,0 +1,110 @@
+/*
+ * How a certificate comes to be readable: the one place where transport, verify, keys and cache
+ * meet. Programs' requests are parked as waiters on flights (fs/flight.h); messages of the other
+ * processes and the store thread move the flights on.
+ *
+ * Threads: provide_lookup(), provide_content() and the questions come from the threads that answer
+ * the kernel and from the control socket; one loop thread calls provide_pollfds() and
+ * provide_dispatch(); one store thread, started here, makes every write to the store, LMDB having
+ * one writer anyway.
+ *
+ * Locks, in order of acquisition; none is held across network, signature check, write to the store
+ * or reply:
+ *   1. provide.lock       flights, queues, negative names, peers, counters
+ *   2. keys_client, cache (own locks inside)
+ *   3. why, audit (own locks inside)
+ */
+#ifndef FS_PROVIDE_H
+#define FS_PROVIDE_H
+
+#include "base/certname.h"
+#include "base/cleanup.h"
+#include "base/config.h"
+#include "base/room.h"
+#include "cache/cache.h"
+#include "fs/waiter.h"
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct provide;
+struct keys_client;
+
+enum { PROVIDE_POLLFD_MAX = VERIFY_WORKER_MAX + 2 };
+
+/* What others want to hear of; called without a lock held. */
+struct provide_listener {
+    void *context;
+    /* A fetch ended: error 0 or a positive errno, with HTTP status and bytes. */
+    void (*fetched)(void *context, const struct certname *name, int error, uint32_t status,
+                    uint64_t size, const char *detail);
+    /* A verdict was reached on a certificate. */
+    void (*judged)(void *context, const struct certname *name, const struct verdict *verdict);
+    /* The content of this inode is no longer to be served: drop what the kernel keeps of it. */
+    void (*withdrawn)(void *context, uint32_t inode);
+    /* A child process misbehaved; the supervisor shall replace it. */
+    void (*misbehaved)(void *context, enum room_role role, uint32_t index, const char *reason);
+};
+
+/* `config` and `keys` outlive the object. Takes state_fd for the store. ret_message (256 bytes)
+ * explains a failure. */
+_must_use_ int provide_new(const struct config_mount *config, struct keys_client *keys,
+                           int state_fd, const struct provide_listener *listener,
+                           char *ret_message, struct provide **ret_provide);
+/* Every waiter left is told EIO. */
+struct provide *provide_free(struct provide *provide);
+
+struct cache *provide_cache(struct provide *provide);
+
+/* A neighbour (re)appeared; takes fd. Loop thread. */
+void provide_connect(struct provide *provide, enum room_role role, uint32_t index, int fd);
+/* The trust bundle is this now. Loop thread. */
+void provide_set_trust(struct provide *provide, const uint8_t generation[SHA256_SIZE]);
+
+/* Loop thread: what to wait for, and for how long at most; then what came. */
+unsigned provide_pollfds(struct provide *provide, struct pollfd fds[PROVIDE_POLLFD_MAX],
+                         int *ret_timeout_ms);
+void provide_dispatch(struct provide *provide, const struct pollfd *fds, unsigned count);
+
+/* Whether the content of an entry can be served now. */
+enum provide_state {
+    PROVIDE_READY,      /* stored, verified under the present trust, revocation data fresh */
+    PROVIDE_FETCHABLE,  /* to be fetched */
+    PROVIDE_UNVERIFIED, /* stored, to be verified again under the present trust; no fetch */
+    PROVIDE_STALE,      /* stored, but its revocation data is too old: ENOKEY */
+    PROVIDE_REJECTED,   /* rejected, and neither validator nor trust changed since */
+};
+enum provide_state provide_state_of(struct provide *provide, const struct cache_entry *entry);
+/* Of a rejected entry: errno, and why into reason (VERDICT_TEXT_MAX bytes). */
+int provide_rejection(struct provide *provide, const struct cache_entry *entry, char *reason);
+
+/*
+ * Parks the waiter until a HEAD has told about the name. 0: parked, `complete` will be called. A
+ * positive return is the outcome at once, the waiter not parked: ENOENT (remembered), EAGAIN (too
+ * many wait), ENOMEM.
+ */
+_must_use_ int provide_lookup(struct provide *provide, const struct certname *name,
+                              struct waiter *waiter);
+/* Parks the waiter until the content of the entry is stored and verified. Returns as
+ * provide_lookup(). */
+_must_use_ int provide_content(struct provide *provide, const struct cache_entry *entry,
+                               struct waiter *waiter);
+/* The kernel interrupted a waiting program: look whether a fatal signal is pending. Any thread,
+ * takes no lock. */
+void provide_interrupt(struct provide *provide, struct waiter *waiter);
+
+/* Forgets that the name was unknown or rejected. */
+void provide_forget(struct provide *provide, const struct certname *name);
+
+struct provide_statistics {
+    uint64_t waiters, flights, at_link, verifying;
+    uint64_t lookups, fetches, fetch_failures, bytes_fetched, resumed;
+    uint64_t accepted, rejected, undecided;
+    bool link_up;
+    uint32_t verify_up;
+    uint8_t trust_generation[SHA256_SIZE];
+};
+void provide_statistics(struct provide *provide, struct provide_statistics *ret_statistics);
+
+#endif

@@ -1,0 +1,218 @@
+/* Flights at the link: sent as far as there is room, answered by events. See provide_private.h. */
+#include "base/clock.h"
+#include "base/memfd.h"
+#include "fs/errno_table.h"
+#include "fs/provide_private.h"
+#include "transport/link_client.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* The validator as the store keeps it: "<Last-Modified in seconds> <ETag>". */
+static void validator_encode(const struct link_validator *validator, char out[CACHE_VALIDATOR_MAX])
+{
+    snprintf(out, CACHE_VALIDATOR_MAX, "%" PRId64 " %s", validator->last_modified_s,
+             validator->etag);
+}
+
+static void validator_decode(const char *text, struct link_validator *ret_validator)
+{
+    char *rest;
+    ret_validator->last_modified_s = strtoll(text, &rest, 10);
+    snprintf(ret_validator->etag, sizeof ret_validator->etag, "%s", *rest == ' ' ? rest + 1 : "");
+}
+
+static int64_t time_left_ms(const struct flight *flight)
+{
+    int64_t left = flight->deadline_ms - clock_monotonic_ms();
+    return left < 1 ? 1 : left;
+}
+
+static int link_send(struct provide *provide, struct flight *flight)
+{
+    struct link_request request = {
+        .head = flight->kind == FLIGHT_LOOKUP,
+        .name = flight->name,
+        .timeout_ms = (uint32_t)time_left_ms(flight),
+        .size_max = (uint64_t)provide->config->body_max,
+        .expected_size = flight->entry.size,
+    };
+    if (request.head)
+        return link_client_request(provide->link_fd, flight->id, &request, -1);
+    validator_decode(flight->entry.validator, &request.expected);
+    cleanup_close(&flight->memfd);
+    int error = memfd_new("certificate", &flight->memfd);
+    if (error < 0)
+        return error;
+    return link_client_request(provide->link_fd, flight->id, &request, flight->memfd);
+}
+
+/* Sends what waits in `queue`; false when the link takes no more for now. */
+static bool step_send(struct provide *provide, struct flight_queue *queue, uint64_t limit)
+{
+    struct flight *flight;
+    while (provide->at_link < limit && (flight = TAILQ_FIRST(queue))) {
+        int error = link_send(provide, flight);
+        if (error == -EAGAIN || error == -EPIPE)
+            return false;
+        TAILQ_REMOVE(queue, flight, queued);
+        if (error < 0) {
+            step_land(provide, flight, ENOMEM, strerror(-error));
+            continue;
+        }
+        flight->stage = FLIGHT_AT_LINK;
+        if (flight->kind == FLIGHT_CONTENT)
+            provide->at_link++;
+    }
+    return true;
+}
+
+void step_link(struct provide *provide)
+{
+    if (provide->link_fd >= 0 && step_send(provide, &provide->lookup_queue, UINT64_MAX))
+        step_send(provide, &provide->fetch_queue, (uint64_t)provide->config->fetches_max);
+}
+
+void step_queue_for_link(struct provide *provide, struct flight *flight)
+{
+    flight->stage = FLIGHT_QUEUED;
+    if (flight->kind == FLIGHT_LOOKUP)
+        TAILQ_INSERT_TAIL(&provide->lookup_queue, flight, queued);
+    else
+        TAILQ_INSERT_TAIL(&provide->fetch_queue, flight, queued);
+}
+
+static void step_looked_up(struct provide *provide, struct flight *flight,
+                           const struct link_event *event)
+{
+    if (event->result == LINK_NOT_FOUND || event->result == LINK_GONE)
+        negative_add(provide->negative, &flight->name,
+                     clock_monotonic_ms() + provide->config->negative_timeout);
+    if (event->result != LINK_OK) {
+        step_land(provide, flight, errno_of_link(event->result), event->detail);
+    } else if (event->size > (uint64_t)provide->config->body_max) {
+        step_land(provide, flight, EFBIG, "larger than body_max");
+    } else {
+        flight->entry.name = flight->name;
+        flight->entry.size = event->size;
+        flight->entry.modified_s = event->date_s;
+        validator_encode(&event->validator, flight->entry.validator);
+        step_queue_for_store(provide, flight, FLIGHT_STORING);
+    }
+}
+
+/* The body is complete: from here on nobody can change it. */
+static int seal_body(struct flight *flight, const struct link_event *event)
+{
+    struct stat status;
+    int error = memfd_seal(flight->memfd);
+    if (error < 0)
+        return error;
+    if (fstat(flight->memfd, &status) < 0)
+        return -errno;
+    if ((uint64_t)status.st_size != event->size || event->size != flight->entry.size)
+        return -EPROTO;
+    return 0;
+}
+
+/* False: the link process handed over what it must not. */
+static bool step_fetched(struct provide *provide, struct flight *flight,
+                         const struct link_event *event)
+{
+    provide->at_link--;
+    provide->count.resumed += event->resumed;
+    int error = errno_of_link(event->result);
+    if (!error && seal_body(flight, event) < 0) {
+        step_land(provide, flight, EIO, "the body can still change or has another size");
+        return false;
+    }
+    if (!error) {
+        flight->received = event->size;
+        flight->received_at_s = clock_realtime_s();
+        provide->count.bytes_fetched += event->size;
+        step_queue_for_verification(provide, flight);
+        return true;
+    }
+    provide->count.fetch_failures++;
+    /* Who came late shares the end of the flight, unless he has still half of his time. */
+    int64_t now = clock_monotonic_ms(), latest = 0;
+    for (const struct waiter *waiter = flight->waiters; waiter; waiter = waiter->next)
+        latest = waiter->deadline_ms > latest ? waiter->deadline_ms : latest;
+    if (error == ETIMEDOUT && latest - now > provide->config->open_timeout / 2) {
+        flight->deadline_ms = latest;
+        step_queue_for_link(provide, flight);
+        return true;
+    }
+    if (event->result == LINK_NOT_FOUND || event->result == LINK_GONE)
+        negative_add(provide->negative, &flight->name, now + provide->config->negative_timeout);
+    step_land(provide, flight, error, event->detail);
+    return true;
+}
+
+static void requeue_from_link(struct flight *flight, void *context)
+{
+    if (flight->stage == FLIGHT_AT_LINK)
+        step_queue_for_link(context, flight);
+}
+
+void step_link_lost(struct provide *provide)
+{
+    cleanup_close(&provide->link_fd);
+    provide->link_fd = -1;
+    provide->at_link = 0;
+    flights_walk(provide->flights, requeue_from_link, provide);
+}
+
+/* Under the lock: what to say of the process if its event is wrong, else NULL. */
+static const char *step_event(struct provide *provide, const struct link_event *event)
+{
+    struct flight *flight = flights_find_id(provide->flights, event->id);
+    if (!flight || flight->stage != FLIGHT_AT_LINK)
+        return NULL; /* a late answer */
+    if (event->kind == LINK_PROGRESS)
+        flight->received = event->size;
+    else if (flight->kind == FLIGHT_LOOKUP)
+        step_looked_up(provide, flight, event);
+    else if (!step_fetched(provide, flight, event))
+        return "handed over a body that can still change or has another size";
+    return NULL;
+}
+
+/* Tells the listener of a fetch that ended, before its waiters hear of it. */
+static void report_fetch(struct provide *provide, const struct link_event *event)
+{
+    struct certname name = {0};
+    provide_lock(provide);
+    const struct flight *flight = flights_find_id(provide->flights, event->id);
+    if (flight && flight->stage == FLIGHT_AT_LINK && flight->kind == FLIGHT_CONTENT)
+        name = flight->name;
+    provide_unlock(provide);
+    if (name.text[0])
+        provide->listener.fetched(provide->listener.context, &name, errno_of_link(event->result),
+                                  event->status, event->size, event->detail);
+}
+
+void provide_on_link(struct provide *provide)
+{
+    struct link_event event;
+    int result;
+    while ((result = link_client_receive(provide->link_fd, &event)) != -EAGAIN) {
+        if (result == 0 && event.kind == LINK_DONE)
+            report_fetch(provide, &event);
+        const char *misbehaviour = NULL;
+        provide_lock(provide);
+        if (result == 0)
+            misbehaviour = step_event(provide, &event);
+        else if (result == -EBADMSG)
+            misbehaviour = "sent a message that makes no sense";
+        if (result != 0 || misbehaviour)
+            step_link_lost(provide);
+        provide_unlock(provide);
+        if (misbehaviour)
+            provide->listener.misbehaved(provide->listener.context, ROOM_LINK, 0, misbehaviour);
+        if (result != 0 || misbehaviour)
+            return;
+    }
+}

@@ -1,0 +1,76 @@
+/*
+ * What the files of provide share. A flight is handed from stage to stage by step_*() functions,
+ * which run under provide.lock; a flight that lands and a waiter that leaves are gathered, and told
+ * by provide_unlock(), after the lock is released.
+ */
+#ifndef FS_PROVIDE_PRIVATE_H
+#define FS_PROVIDE_PRIVATE_H
+
+#include "fs/flight.h"
+#include "fs/negative.h"
+#include "fs/provide.h"
+
+#include <pthread.h>
+
+struct worker {
+    int fd; /* -1: not there */
+    struct flight *flight;
+    int64_t deadline_ms;
+};
+
+struct provide {
+    const struct config_mount *config;
+    struct keys_client *keys;
+    struct provide_listener listener;
+    struct cache *cache;
+    int wake; /* eventfd: the loop thread shall look again */
+
+    pthread_mutex_t lock; /* guards everything below */
+    pthread_cond_t store_ready;
+    pthread_t store_thread;
+    bool store_started, ending;
+    struct flights *flights;
+    struct negative *negative;
+    struct flight_queue lookup_queue, fetch_queue, verify_queue, store_queue;
+    struct flight_queue landed;       /* waiters to be told */
+    struct waiter *expired, *killed;  /* waiters to be told */
+    int link_fd;
+    uint64_t at_link; /* fetches under way */
+    struct worker workers[VERIFY_WORKER_MAX];
+    uint8_t trust[SHA256_SIZE];
+    bool trust_known;
+    uint32_t reverify_cursor; /* next inode to look at; UINT32_MAX: all seen */
+    uint64_t waiters;
+    struct provide_statistics count;
+};
+
+/* provide.c: joins the stages. */
+void provide_lock(struct provide *provide);
+/* Releases the lock, then tells all waiters whose outcome was decided under it. */
+void provide_unlock(struct provide *provide);
+/* Lets the loop thread look again. Any thread. */
+void provide_wake(struct provide *provide);
+/* Ends a flight under the lock. */
+void step_land(struct provide *provide, struct flight *flight, int error, const char *reason);
+
+/* provide_link.c: transport. */
+void step_queue_for_link(struct provide *provide, struct flight *flight);
+/* Sends what waits, as far as there is room. */
+void step_link(struct provide *provide);
+/* The process is gone: its flights wait for the next one, each until its waiters' deadlines. */
+void step_link_lost(struct provide *provide);
+void provide_on_link(struct provide *provide); /* without the lock */
+
+/* provide_verify.c: verify. */
+void step_queue_for_verification(struct provide *provide, struct flight *flight);
+void step_verify(struct provide *provide);
+void step_worker_lost(struct provide *provide, struct worker *worker, const char *reason);
+void provide_on_worker(struct provide *provide, unsigned index); /* without the lock */
+/* Under the lock; workers past their deadline are set in the returned bit mask, to be reported. */
+unsigned step_worker_deadlines(struct provide *provide, int64_t now_ms);
+
+/* provide_store.c: cache. */
+void step_queue_for_store(struct provide *provide, struct flight *flight, enum flight_stage stage);
+void *provide_store_run(void *provide); /* the store thread */
+
+#endif

@@ -1,0 +1,140 @@
+/*
+ * The store thread: makes every write to the store, one flight at a time, LMDB having one writer
+ * anyway. The lock is not held while it works.
+ */
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memfd.h"
+#include "fs/errno_table.h"
+#include "fs/provide_private.h"
+
+#include <errno.h>
+#include <string.h>
+
+void step_queue_for_store(struct provide *provide, struct flight *flight, enum flight_stage stage)
+{
+    flight->stage = stage;
+    TAILQ_INSERT_TAIL(&provide->store_queue, flight, queued);
+    pthread_cond_signal(&provide->store_ready);
+}
+
+static bool entry_says_the_same(const struct cache_entry *known, const struct cache_entry *head)
+{
+    return known->size == head->size && known->modified_s == head->modified_s &&
+           strcmp(known->validator, head->validator) == 0;
+}
+
+static int store_lookup(struct provide *provide, struct flight *flight)
+{
+    struct cache_entry known;
+    int result = cache_find(provide->cache, &flight->name, &known);
+    if (result == 0 &&
+        (known.state == CACHE_STORED || entry_says_the_same(&known, &flight->entry))) {
+        flight->entry = known;
+        return 0;
+    }
+    if (result < 0)
+        return result;
+    return cache_upsert(provide->cache, &flight->name, flight->entry.size, flight->entry.modified_s,
+                        flight->entry.validator, clock_realtime_ns(), &flight->entry);
+}
+
+static int store_load(struct provide *provide, struct flight *flight)
+{
+    _cleanup_free_ uint8_t *content = malloc(flight->entry.size + 1);
+    size_t size = 0;
+    if (!content)
+        return -ENOMEM;
+    int result =
+        cache_load(provide->cache, flight->entry.inode, content, flight->entry.size, &size);
+    if (result != 0)
+        return result == CACHE_MISS ? -ENOENT : result;
+    result = memfd_of("certificate", content, size, &flight->memfd);
+    wipe(content, flight->entry.size);
+    return result;
+}
+
+/* Writes what the verdict demands; 0 or a negative errno of the store. */
+static int store_judged(struct provide *provide, struct flight *flight)
+{
+    const struct verdict *verdict = flight->verdict;
+    if (flight->anew) {
+        int result = cache_revise(provide->cache, &flight->name, verdict);
+        if (result == 0)
+            result = cache_find(provide->cache, &flight->name, &flight->entry);
+        return result > 0 ? -ENOENT : result;
+    }
+    if (verdict->indication != VERDICT_TOTAL_PASSED)
+        /* What cannot be decided now is not remembered: the next attempt fetches again. */
+        return errno_of_verdict(verdict) == ENOKEY
+                   ? 0
+                   : cache_reject(provide->cache, &flight->name, verdict, clock_realtime_s());
+    _cleanup_mapping_ struct mapping content = {0};
+    int result = mapping_open(flight->memfd, (size_t)provide->config->body_max, &content);
+    if (result < 0)
+        return result;
+    return cache_admit(provide->cache, &flight->name, bytes_of(content.data, content.size), verdict,
+                       flight->received_at_s, clock_realtime_s(), &flight->entry);
+}
+
+static void land_judged(struct provide *provide, struct flight *flight, int result)
+{
+    const struct verdict *verdict = flight->verdict;
+    int error = errno_of_verdict(verdict);
+    if (error) {
+        verdict_explain(verdict, flight->outcome.reason);
+        step_land(provide, flight, error, flight->outcome.reason);
+    } else if (result < 0) {
+        step_land(provide, flight, errno_of_store(result), "the store could not take it");
+        log_error("certificate verified but not stored: %s", strerror(-result));
+    } else {
+        step_land(provide, flight, 0, "");
+    }
+}
+
+/* One flight's turn at the store: without the lock, then its next stage under it. */
+static void store_serve(struct provide *provide, struct flight *flight)
+{
+    bool loading = flight->stage == FLIGHT_LOADING;
+    int result = loading                         ? store_load(provide, flight)
+                 : flight->kind == FLIGHT_LOOKUP ? store_lookup(provide, flight)
+                                                 : store_judged(provide, flight);
+    bool withdrawn = !loading && flight->kind == FLIGHT_CONTENT &&
+                     flight->verdict->indication != VERDICT_TOTAL_PASSED;
+    uint32_t inode = flight->entry.inode;
+
+    provide_lock(provide);
+    if (loading && result == 0) {
+        step_queue_for_verification(provide, flight);
+        provide_wake(provide);
+    } else if (loading || flight->kind == FLIGHT_LOOKUP) {
+        step_land(provide, flight, result < 0 ? errno_of_store(result) : 0,
+                  result < 0 ? "the store could not be read or written" : "");
+    } else {
+        land_judged(provide, flight, result);
+    }
+    provide_unlock(provide);
+    if (withdrawn)
+        provide->listener.withdrawn(provide->listener.context, inode);
+}
+
+void *provide_store_run(void *argument)
+{
+    struct provide *provide = argument;
+    provide_lock(provide);
+    for (;;) {
+        struct flight *flight = TAILQ_FIRST(&provide->store_queue);
+        if (flight) {
+            TAILQ_REMOVE(&provide->store_queue, flight, queued);
+            pthread_mutex_unlock(&provide->lock);
+            store_serve(provide, flight);
+            provide_lock(provide);
+        } else if (provide->ending) {
+            break;
+        } else {
+            pthread_cond_wait(&provide->store_ready, &provide->lock);
+        }
+    }
+    pthread_mutex_unlock(&provide->lock);
+    return NULL;
+}
