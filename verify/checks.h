@@ -15,6 +15,7 @@
 #define VERIFY_CHECKS_H
 
 #include "base/verdict.h"
+#include "verify/checks_content.h"
 #include "verify/checks_path.h"
 #include "verify/checks_pdf.h"
 #include "verify/xml_checks.h"
@@ -22,11 +23,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum check_basis { BASIS_CRYPTO, BASIS_PKI, BASIS_PROFILE, BASIS_POLICY };
-enum check_level { LEVEL_FAIL, LEVEL_WARN, LEVEL_IGNORE };
+/* BASIS_ADVICE is a policy check that warns unless an operator sets its level. */
+enum check_basis { BASIS_CRYPTO, BASIS_PKI, BASIS_PROFILE, BASIS_POLICY, BASIS_ADVICE };
+enum check_level { LEVEL_DEFAULT, LEVEL_FAIL, LEVEL_WARN, LEVEL_IGNORE };
 
 /* X(IDENTIFIER, "name", "clause", basis, sub-indication when it fails, "meaning") */
-#define CHECKS(X) CHECKS_PDF(X) CHECKS_XML(X) CHECKS_PATH(X)
+#define CHECKS(X) CHECKS_PDF(X) CHECKS_XML(X) CHECKS_PATH(X) CHECKS_CONTENT(X)
 
 enum check_id {
 #define X(id, name, clause, basis, sub, meaning) CHECK_##id,
@@ -83,6 +85,10 @@ static inline bool checks_going(const struct check_run *run)
 {
     return !run->ended;
 }
+
+/* True if each check of the range was noted: what a complete path must have reached. */
+_must_use_ bool checks_all_noted(const struct check_run *run, enum check_id first,
+                                 enum check_id last);
 
 /*
  * Writes the notes into the verdict, fixed checks first. If `complete`, that is, if the caller came
