@@ -1,6 +1,7 @@
 /*
- * Notes of one run and how they become a verdict. The rule that matters stands at the end: a verdict
- * is TOTAL-PASSED only if the caller came to the end of its path and nothing spoke against it.
+ * Notes of one run and how they become a verdict. The rule that matters stands at the end: a
+ * verdict is TOTAL-PASSED only if the caller came to the end of its path and nothing spoke against
+ * it.
  */
 #include "verify/checks.h"
 
@@ -141,7 +142,7 @@ void checks_undecided(struct check_run *run, enum check_id id, const char *forma
     va_end(arguments);
 }
 
-bool checks_all_noted(const struct check_run *run, enum check_id first, enum check_id last)
+bool checks_all_noted(const struct check_run *run, unsigned first, unsigned last)
 {
     for (unsigned i = first; i <= last; i++) {
         if (!run->notes[i].noted)
@@ -184,8 +185,8 @@ void checks_finish(const struct check_run *run, bool complete, struct verdict *v
         uint8_t sub = check_table[decisive].sub;
         bool failed = run->notes[decisive].outcome == CHECK_FAILED;
         verdict->sub = sub;
-        verdict->indication = failed && sub <= VERDICT_NOT_YET_VALID ? VERDICT_TOTAL_FAILED
-                                                                     : VERDICT_INDETERMINATE;
+        verdict->indication =
+            failed && sub <= VERDICT_NOT_YET_VALID ? VERDICT_TOTAL_FAILED : VERDICT_INDETERMINATE;
         if (!failed && sub <= VERDICT_NOT_YET_VALID)
             verdict->sub = VERDICT_POLICY_PROCESSING_ERROR;
         return;

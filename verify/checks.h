@@ -37,6 +37,14 @@ enum check_id {
         CHECK_COUNT,
 };
 
+/* Ranges of the table, for checks_all_noted(). */
+enum {
+    CHECK_PATH_FIRST = CHECK_PATH_BUILT,
+    CHECK_PATH_LAST = CHECK_REVOCATION,
+    CHECK_CONTENT_FIRST = CHECK_IMAGE_FILTERS,
+    CHECK_CONTENT_LAST = CHECK_COLLECTION,
+};
+
 /* The levels of one trust bundle, by check; those of fixed checks are never read. */
 struct check_levels {
     uint8_t level[CHECK_COUNT];
@@ -87,8 +95,7 @@ static inline bool checks_going(const struct check_run *run)
 }
 
 /* True if each check of the range was noted: what a complete path must have reached. */
-_must_use_ bool checks_all_noted(const struct check_run *run, enum check_id first,
-                                 enum check_id last);
+_must_use_ bool checks_all_noted(const struct check_run *run, unsigned first, unsigned last);
 
 /*
  * Writes the notes into the verdict, fixed checks first. If `complete`, that is, if the caller came

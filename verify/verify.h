@@ -36,6 +36,7 @@ struct verify_check {
     const char *name;    /* "byterange-covers-file" */
     const char *clause;  /* "ISO 32000-1 12.8.1" */
     const char *meaning; /* one plain sentence */
+    const char *basis;   /* what demands it: "crypto", "pki", "profile" or "policy" */
     bool policy;         /* prudence: its level can be set; else fixed */
 };
 const struct verify_check *verify_check_at(unsigned index);

@@ -1,0 +1,339 @@
+/*
+ * RFC 5280 path validation by OpenSSL, with its findings sorted into our named checks.
+ *
+ * OpenSSL stops at its first finding. The callback lets it go on after a missing or stale
+ * revocation list, a listed certificate and a date, so that a revoked certificate is called revoked
+ * even when the list is stale; nothing that was let pass is forgotten: the path holds only if no
+ * fault at all was noted. Revocation of the anchor itself is not asked for (RFC 5280 6.1: an anchor
+ * is trusted by configuration), but a list that names it is heeded.
+ */
+#include "verify/path.h"
+
+#include "verify/path_store.h"
+
+#include <openssl/err.h>
+#include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <time.h>
+
+enum fault {
+    FAULT_BUILT,
+    FAULT_CONSTRAINTS,
+    FAULT_SIGNATURES,
+    FAULT_REVOKED,
+    FAULT_NOT_BEGUN,
+    FAULT_EXPIRED,
+    FAULT_REVOCATION,
+    FAULT_COUNT,
+};
+
+struct attempt {
+    const struct verify_trust *trust;
+    bool faulty[FAULT_COUNT];
+    char text[FAULT_COUNT][120];
+    int64_t crl_from_s, crl_until_s; /* of the lists used; until 0 = none was used */
+    bool crl_weak;                   /* signed with another digest than SHA-2 */
+};
+
+static enum fault fault_of(int error)
+{
+    switch (error) {
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+    case X509_V_ERR_CERT_UNTRUSTED:
+        return FAULT_BUILT;
+    case X509_V_ERR_CERT_SIGNATURE_FAILURE:
+    case X509_V_ERR_UNABLE_TO_DECRYPT_CERT_SIGNATURE:
+    case X509_V_ERR_UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY:
+        return FAULT_SIGNATURES;
+    case X509_V_ERR_CERT_REVOKED:
+        return FAULT_REVOKED;
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+        return FAULT_NOT_BEGUN;
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+        return FAULT_EXPIRED;
+    case X509_V_ERR_UNABLE_TO_GET_CRL:
+    case X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER:
+    case X509_V_ERR_UNABLE_TO_DECRYPT_CRL_SIGNATURE:
+    case X509_V_ERR_CRL_SIGNATURE_FAILURE:
+    case X509_V_ERR_CRL_NOT_YET_VALID:
+    case X509_V_ERR_CRL_HAS_EXPIRED:
+    case X509_V_ERR_ERROR_IN_CRL_LAST_UPDATE_FIELD:
+    case X509_V_ERR_ERROR_IN_CRL_NEXT_UPDATE_FIELD:
+    case X509_V_ERR_KEYUSAGE_NO_CRL_SIGN:
+    case X509_V_ERR_UNHANDLED_CRITICAL_CRL_EXTENSION:
+    case X509_V_ERR_DIFFERENT_CRL_SCOPE:
+    case X509_V_ERR_CRL_PATH_VALIDATION_ERROR:
+        return FAULT_REVOCATION;
+    default:
+        return FAULT_CONSTRAINTS;
+    }
+}
+
+static void add_fault(struct attempt *attempt, enum fault fault, int depth, const char *text)
+{
+    if (attempt->faulty[fault])
+        return;
+    attempt->faulty[fault] = true;
+    if (depth == 0)
+        snprintf(attempt->text[fault], sizeof attempt->text[fault], "signer's certificate: %s",
+                 text);
+    else
+        snprintf(attempt->text[fault], sizeof attempt->text[fault],
+                 "certificate %d on the path above the signer's: %s", depth, text);
+}
+
+static int on_finding(int ok, X509_STORE_CTX *context)
+{
+    struct attempt *attempt = X509_STORE_CTX_get_app_data(context);
+
+    if (ok)
+        return 1;
+    int error = X509_STORE_CTX_get_error(context);
+    int depth = X509_STORE_CTX_get_error_depth(context);
+    enum fault fault = fault_of(error);
+    if (fault == FAULT_REVOCATION && depth == sk_X509_num(X509_STORE_CTX_get0_chain(context)) - 1)
+        return 1;
+    add_fault(attempt, fault, depth, X509_verify_cert_error_string(error));
+    return fault == FAULT_REVOKED || fault == FAULT_NOT_BEGUN || fault == FAULT_EXPIRED ||
+           fault == FAULT_REVOCATION;
+}
+
+static bool time_of(const ASN1_TIME *time, int64_t *ret_seconds)
+{
+    struct tm tm;
+
+    if (!time || !ASN1_TIME_to_tm(time, &tm))
+        return false;
+    *ret_seconds = timegm(&tm);
+    return true;
+}
+
+static bool strong(int signature_nid)
+{
+    int digest = NID_undef;
+
+    return OBJ_find_sigid_algs(signature_nid, &digest, NULL) &&
+           (digest == NID_sha256 || digest == NID_sha384 || digest == NID_sha512);
+}
+
+int path_observe_crl(X509_STORE_CTX *context, X509_CRL *crl)
+{
+    struct attempt *attempt = X509_STORE_CTX_get_app_data(context);
+    int depth = X509_STORE_CTX_get_error_depth(context);
+    int64_t from_s, until_s;
+
+    if (depth < sk_X509_num(X509_STORE_CTX_get0_chain(context)) - 1) {
+        if (!time_of(X509_CRL_get0_lastUpdate(crl), &from_s) ||
+            !time_of(X509_CRL_get0_nextUpdate(crl), &until_s)) {
+            add_fault(attempt, FAULT_REVOCATION, depth,
+                      "its revocation list does not say until when it is valid");
+        } else {
+            if (from_s > attempt->crl_from_s)
+                attempt->crl_from_s = from_s;
+            if (!attempt->crl_until_s || until_s < attempt->crl_until_s)
+                attempt->crl_until_s = until_s;
+        }
+        if (!strong(X509_CRL_get_signature_nid(crl)))
+            attempt->crl_weak = true;
+    }
+    return attempt->trust->signers->check_crl(context, crl);
+}
+
+/* The facts about a path that OpenSSL found, beyond what OpenSSL judges. */
+struct path_facts {
+    int64_t from_s, until_s; /* validity of all its certificates */
+    bool weak;               /* a certificate below the anchor signed with other than SHA-2 */
+    int key_bits;            /* of the smallest RSA key */
+};
+
+static int collect_facts(STACK_OF(X509) * chain, struct path_signer *signer,
+                         struct path_facts *ret_facts)
+{
+    struct path_facts facts = {.from_s = INT64_MIN, .until_s = INT64_MAX, .key_bits = INT32_MAX};
+    int size = sk_X509_num(chain);
+
+    if (size > PATH_DEPTH_MAX)
+        return -EINVAL;
+    for (int i = 0; i < size; i++) {
+        X509 *certificate = sk_X509_value(chain, i);
+        EVP_PKEY *key = X509_get0_pubkey(certificate);
+        int64_t from_s, until_s;
+        unsigned digest_size = 0;
+        if (!key || !time_of(X509_get0_notBefore(certificate), &from_s) ||
+            !time_of(X509_get0_notAfter(certificate), &until_s) ||
+            !X509_digest(certificate, EVP_sha256(), signer->path_sha256[i], &digest_size))
+            return -EINVAL;
+        facts.from_s = from_s > facts.from_s ? from_s : facts.from_s;
+        facts.until_s = until_s < facts.until_s ? until_s : facts.until_s;
+        if (i < size - 1 && !strong(X509_get_signature_nid(certificate)))
+            facts.weak = true;
+        if (EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA && EVP_PKEY_get_bits(key) < facts.key_bits)
+            facts.key_bits = EVP_PKEY_get_bits(key);
+    }
+    signer->path_size = (unsigned)size;
+    *ret_facts = facts;
+    return 0;
+}
+
+/* RFC 5280 4.2.1.3 and 4.2.1.12: an extension that is there must allow signing a document. */
+static bool usage_allows_signing(X509 *certificate)
+{
+    static const char *const purposes[] = {
+        "2.5.29.37.0",            /* anyExtendedKeyUsage */
+        "1.3.6.1.5.5.7.3.4",      /* emailProtection: what CMS programs ask for */
+        "1.3.6.1.5.5.7.3.36",     /* documentSigning, RFC 9336 */
+        "1.2.840.113583.1.1.5",   /* Adobe: authentic documents */
+        "1.3.6.1.4.1.311.10.3.12" /* Microsoft: document signing */
+    };
+    uint32_t usage = X509_get_key_usage(certificate);
+    int critical = 0;
+    bool allowed = false;
+
+    if (usage != UINT32_MAX && !(usage & (KU_DIGITAL_SIGNATURE | KU_NON_REPUDIATION)))
+        return false;
+    EXTENDED_KEY_USAGE *extended =
+        X509_get_ext_d2i(certificate, NID_ext_key_usage, &critical, NULL);
+    if (!extended)
+        return critical == -1; /* absent; otherwise malformed or there twice */
+    for (int i = 0; i < sk_ASN1_OBJECT_num(extended); i++) {
+        char text[80];
+        OBJ_obj2txt(text, sizeof text, sk_ASN1_OBJECT_value(extended, i), 1);
+        for (size_t p = 0; p < sizeof purposes / sizeof purposes[0]; p++)
+            allowed = allowed || strcmp(text, purposes[p]) == 0;
+    }
+    sk_ASN1_OBJECT_pop_free(extended, ASN1_OBJECT_free);
+    return allowed;
+}
+
+static bool note_faults(struct check_run *run, const struct attempt *attempt)
+{
+    static const enum check_id fixed[] = {
+        [FAULT_BUILT] = CHECK_PATH_BUILT,           [FAULT_CONSTRAINTS] = CHECK_PATH_CONSTRAINTS,
+        [FAULT_SIGNATURES] = CHECK_PATH_SIGNATURES, [FAULT_REVOKED] = CHECK_PATH_NOT_REVOKED,
+        [FAULT_NOT_BEGUN] = CHECK_PATH_BEGUN,       [FAULT_EXPIRED] = CHECK_PATH_NOT_EXPIRED,
+    };
+
+    for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) {
+        if (!checks_that(run, fixed[i], !attempt->faulty[i], "%s", attempt->text[i]))
+            return false;
+    }
+    return true;
+}
+
+static bool note_facts(struct check_run *run, const struct verify_trust *trust,
+                       const struct signer_slot *slot, const struct attempt *attempt,
+                       const struct path_facts *facts)
+{
+    if (!checks_that(run, CHECK_PATH_ALGORITHMS, !facts->weak && !attempt->crl_weak,
+                     "a %s on the path is signed with a digest other than SHA-256, -384 or -512",
+                     facts->weak ? "certificate" : "revocation list"))
+        return false;
+    if (!checks_that(run, CHECK_SIGNER_USAGE, usage_allows_signing(slot->signer.certificate),
+                     "key usage or extended key usage of the signer's certificate does not allow "
+                     "signing documents"))
+        return false;
+    if (!checks_that(
+            run, CHECK_SIGNER_NAME,
+            X509_NAME_cmp(X509_get_subject_name(slot->signer.certificate), trust->signer_name) == 0,
+            "signed by %.180s, who is not the configured signer", slot->signer.unverified_subject))
+        return false;
+    checks_that(run, CHECK_KEY_SIZE, facts->key_bits >= 2048,
+                "an RSA key on the path has only %d bits", facts->key_bits);
+    if (attempt->faulty[FAULT_REVOCATION])
+        checks_undecided(run, CHECK_REVOCATION, "%s", attempt->text[FAULT_REVOCATION]);
+    else
+        checks_pass(run, CHECK_REVOCATION);
+    return true;
+}
+
+/* 1 = OpenSSL ran to its end, whatever it found; *ret_chain is the caller's. */
+static int run_openssl(struct verify_trust *trust, struct signer_slot *slot, int64_t time_s,
+                       struct attempt *attempt, STACK_OF(X509) * *ret_chain)
+{
+    X509_STORE_CTX *context = X509_STORE_CTX_new();
+
+    if (!context ||
+        !X509_STORE_CTX_init(context, trust->store, slot->signer.certificate, slot->others)) {
+        X509_STORE_CTX_free(context);
+        return -ENOMEM;
+    }
+    X509_STORE_CTX_set_time(context, 0, time_s);
+    X509_STORE_CTX_set_app_data(context, attempt);
+    X509_STORE_CTX_set_verify_cb(context, on_finding);
+    int verified = X509_verify_cert(context);
+    bool faulty = false;
+    for (int i = 0; i < FAULT_COUNT; i++)
+        faulty = faulty || attempt->faulty[i];
+    /* OpenSSL refused without telling the callback why: out of memory, or misuse. */
+    if (verified != 1 && !faulty)
+        add_fault(attempt, FAULT_BUILT, 0,
+                  X509_verify_cert_error_string(X509_STORE_CTX_get_error(context)));
+    *ret_chain = X509_STORE_CTX_get1_chain(context);
+    X509_STORE_CTX_free(context);
+    ERR_clear_error();
+    return *ret_chain || attempt->faulty[FAULT_BUILT] ? 0 : -ENOMEM;
+}
+
+static void remember(struct signer_slot *slot, const struct check_run *run,
+                     const struct attempt *attempt, const struct path_facts *facts)
+{
+    for (unsigned i = CHECK_PATH_FIRST; i <= CHECK_PATH_LAST; i++) {
+        if (!run->notes[i].noted || run->notes[i].outcome != CHECK_PASSED)
+            return;
+    }
+    if (!attempt->crl_until_s)
+        return;
+    slot->held = (struct path_held){
+        .known = true,
+        .from_s = facts->from_s > attempt->crl_from_s ? facts->from_s : attempt->crl_from_s,
+        .until_s = facts->until_s < attempt->crl_until_s ? facts->until_s : attempt->crl_until_s,
+        .fresh_until_s = attempt->crl_until_s,
+    };
+}
+
+static int check_anew(struct check_run *run, struct verify_trust *trust, struct signer_slot *slot,
+                      int64_t time_s, struct verdict *verdict)
+{
+    struct attempt attempt = {.trust = trust, .crl_from_s = INT64_MIN};
+    struct path_facts facts;
+    STACK_OF(X509) *chain = NULL;
+
+    int r = run_openssl(trust, slot, time_s, &attempt, &chain);
+    if (r == 0 && note_faults(run, &attempt)) {
+        if (collect_facts(chain, &slot->signer, &facts) < 0) {
+            checks_fail(run, CHECK_PATH_CONSTRAINTS, "a certificate on the path is malformed");
+        } else if (note_facts(run, trust, slot, &attempt, &facts)) {
+            verdict->fresh_until_s = attempt.crl_until_s;
+            remember(slot, run, &attempt, &facts);
+        }
+    }
+    sk_X509_pop_free(chain, X509_free);
+    return r;
+}
+
+int path_check(struct check_run *run, struct verify_trust *trust, int64_t time_s,
+               struct verdict *verdict)
+{
+    struct signer_slot *slot = trust->signers->current;
+    const struct path_held *held = &slot->held;
+
+    verdict->verified_at_s = time_s;
+    memcpy(verdict->signer_sha256, slot->signer.sha256, SHA256_SIZE);
+    if (held->known && held->from_s <= time_s && time_s < held->until_s) {
+        for (unsigned i = CHECK_PATH_FIRST; i <= CHECK_PATH_LAST; i++)
+            checks_pass(run, i);
+        verdict->fresh_until_s = held->fresh_until_s;
+    } else {
+        int r = check_anew(run, trust, slot, time_s, verdict);
+        if (r < 0)
+            return r;
+    }
+    if (checks_going(run))
+        memcpy(verdict->signer, slot->signer.unverified_subject, sizeof verdict->signer);
+    return 0;
+}
