@@ -1,0 +1,30 @@
+/*
+ * The master key: 32 bytes of a file, held in locked memory from start to end of kosekifs-keys and
+ * never sent anywhere. It wraps data keys with AES-256-GCM under random nonces, so it may wrap 2^32
+ * keys (NIST SP 800-38D 8.3), one for each version of each certificate.
+ */
+#ifndef KEYS_MASTER_KEY_H
+#define KEYS_MASTER_KEY_H
+
+#include "base/cleanup.h"
+#include "keys/keys_client.h"
+
+struct master_key;
+
+enum { KEY_LOAD_MESSAGE_MAX = 256 };
+
+/* Reads the whole of `fd`. -EINVAL: not a master key file; ret_message (KEY_LOAD_MESSAGE_MAX bytes)
+ * says why, as for every other failure. */
+_must_use_ int master_key_load(int fd, char *ret_message, struct master_key **ret_key);
+struct master_key *master_key_free(struct master_key *key);
+
+/* A fresh random data key and its wrapped form. */
+_must_use_ int master_key_generate(const struct master_key *key, const void *aad, size_t aad_size,
+                                   uint8_t ret_data_key[AEAD_KEY_SIZE],
+                                   uint8_t ret_wrapped[KEYS_WRAPPED_SIZE]);
+/* -EBADMSG: not wrapped by this key under this aad. */
+_must_use_ int master_key_unwrap(const struct master_key *key, const void *aad, size_t aad_size,
+                                 const uint8_t wrapped[KEYS_WRAPPED_SIZE],
+                                 uint8_t ret_data_key[AEAD_KEY_SIZE]);
+
+#endif

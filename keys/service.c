@@ -1,0 +1,145 @@
+/*
+ * One message a peer and round, so that a flood from one does not starve the other. Sockets do not
+ * block: who does not take its answers is cut off.
+ */
+#include "keys/service.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "keys/wrap_protocol.h"
+
+#include <fcntl.h>
+#include <stdbool.h>
+#include <string.h>
+
+enum { SIGNATURES_PER_SECOND = 200, SIGNATURES_BURST = 400 };
+
+void service_init(struct service *service, const struct master_key *master_key,
+                  const struct tls_signer *signer, int64_t now_ms)
+{
+    *service = (struct service){.master_key = master_key, .signer = signer};
+    rate_init(&service->signatures, SIGNATURES_PER_SECOND, SIGNATURES_BURST, now_ms);
+}
+
+static void drop_peer(struct service *service, unsigned index)
+{
+    cleanup_close(&service->peers[index].fd);
+    service->peers[index] = service->peers[--service->peer_count];
+}
+
+void service_done(struct service *service)
+{
+    while (service->peer_count > 0)
+        drop_peer(service, service->peer_count - 1);
+}
+
+int service_add(struct service *service, const struct room_peer *who, int fd)
+{
+    _cleanup_close_ int owned = fd;
+    if (who->role != ROOM_MOUNT && who->role != ROOM_LINK)
+        return -EPERM;
+    int flags = fcntl(owned, F_GETFL);
+    if (flags < 0 || fcntl(owned, F_SETFL, flags | O_NONBLOCK) < 0)
+        return -errno;
+    for (unsigned i = 0; i < service->peer_count; i++)
+        if (service->peers[i].who.role == who->role && service->peers[i].who.index == who->index) {
+            drop_peer(service, i);
+            break;
+        }
+    if (service->peer_count == SERVICE_PEER_MAX)
+        return -EMFILE;
+    service->peers[service->peer_count++] =
+        (struct service_peer){.who = *who, .fd = steal_fd(&owned)};
+    return 0;
+}
+
+unsigned service_poll_set(const struct service *service, struct pollfd *ret_set)
+{
+    for (unsigned i = 0; i < service->peer_count; i++)
+        ret_set[i] = (struct pollfd){.fd = service->peers[i].fd, .events = POLLIN};
+    return service->peer_count;
+}
+
+/* The functions below return false when the peer is to be cut off. */
+
+static bool serve_generate(struct service *service, int fd, const struct ipc_message *message)
+{
+    struct keys_generate request;
+    if (ipc_message_take(message, &request, sizeof request, 0) < 0 ||
+        request.aad.size > KEYS_AAD_MAX)
+        return false;
+    struct keys_generated answer = {0};
+    answer.error = master_key_generate(service->master_key, request.aad.bytes, request.aad.size,
+                                       answer.key, answer.wrapped);
+    int r = ipc_send(fd, KEYS_GENERATED, message->id, &answer, sizeof answer, NULL, 0);
+    wipe(&answer, sizeof answer);
+    return r == 0;
+}
+
+static bool serve_unwrap(struct service *service, int fd, const struct ipc_message *message)
+{
+    struct keys_unwrap request;
+    if (ipc_message_take(message, &request, sizeof request, 0) < 0 ||
+        request.aad.size > KEYS_AAD_MAX)
+        return false;
+    struct keys_unwrapped answer = {0};
+    answer.error = master_key_unwrap(service->master_key, request.aad.bytes, request.aad.size,
+                                     request.wrapped, answer.key);
+    int r = ipc_send(fd, KEYS_UNWRAPPED, message->id, &answer, sizeof answer, NULL, 0);
+    wipe(&answer, sizeof answer);
+    return r == 0;
+}
+
+static bool serve_mount(struct service *service, int fd, const struct ipc_message *message)
+{
+    bool served = false;
+    if (message->type == KEYS_GENERATE)
+        served = serve_generate(service, fd, message);
+    else if (message->type == KEYS_UNWRAP)
+        served = serve_unwrap(service, fd, message);
+    if (served)
+        return true;
+    struct keys_refused refused = {.error = -EPERM};
+    (void)!ipc_send(fd, KEYS_REFUSED, message->id, &refused, sizeof refused, NULL, 0);
+    return false;
+}
+
+static bool serve_link(struct service *service, int fd, const struct ipc_message *message)
+{
+    struct sign_request request;
+    struct sign_reply reply = {.error = -EPERM};
+    bool understood = message->type == SIGN_REQUEST &&
+                      ipc_message_take(message, &request, sizeof request, 0) == 0;
+    if (understood && !rate_take(&service->signatures, clock_monotonic_ms()))
+        reply.error = -EAGAIN;
+    else if (understood)
+        tls_signer_sign(service->signer, &request, &reply);
+    return ipc_send(fd, SIGN_REPLY, message->id, &reply, sizeof reply, NULL, 0) == 0 && understood;
+}
+
+static bool serve_peer(struct service *service, const struct service_peer *peer)
+{
+    struct ipc_message message;
+    int r = ipc_receive(peer->fd, &message);
+    if (r == -EAGAIN)
+        return true;
+    if (r != 0)
+        return false;
+    bool keep = peer->who.role == ROOM_MOUNT ? serve_mount(service, peer->fd, &message)
+                                             : serve_link(service, peer->fd, &message);
+    ipc_message_done(&message);
+    return keep;
+}
+
+void service_serve(struct service *service, const struct pollfd *set)
+{
+    /* Backwards: dropping one moves the last, which has been served, into its place. */
+    for (unsigned i = service->peer_count; i-- > 0;) {
+        if (set[i].revents == 0)
+            continue;
+        if (!serve_peer(service, &service->peers[i])) {
+            log_debug("connection of %s ended", room_role_name(service->peers[i].who.role));
+            drop_peer(service, i);
+        }
+    }
+}

@@ -1,0 +1,46 @@
+/*
+ * The neighbours of kosekifs-keys and what each may ask: kosekifs-mount generates and unwraps data
+ * keys, kosekifs-link has handshakes signed. Whoever asks for anything else is refused and cut off.
+ *
+ * Thread rule: the process has one thread.
+ */
+#ifndef KEYS_SERVICE_H
+#define KEYS_SERVICE_H
+
+#include "base/cleanup.h"
+#include "base/room.h"
+#include "keys/master_key.h"
+#include "keys/rate.h"
+#include "keys/tls_signer.h"
+
+#include <poll.h>
+
+enum { SERVICE_PEER_MAX = 16 };
+
+struct service {
+    const struct master_key *master_key; /* borrowed, as the next */
+    const struct tls_signer *signer;
+    struct rate signatures;
+    unsigned peer_count;
+    struct service_peer {
+        struct room_peer who;
+        int fd;
+    } peers[SERVICE_PEER_MAX];
+};
+
+void service_init(struct service *service, const struct master_key *master_key,
+                  const struct tls_signer *signer, int64_t now_ms);
+void service_done(struct service *service);
+
+/* Takes `fd`. The same neighbour's former connection ends. -EPERM: not a neighbour that may ask
+ * anything; -EMFILE: too many. */
+_must_use_ int service_add(struct service *service, const struct room_peer *who, int fd);
+
+/* Fills one entry a peer; returns their number. */
+unsigned service_poll_set(const struct service *service, struct pollfd *ret_set);
+
+/* Serves one message of each peer that is ready, as told by the set that service_poll_set() made.
+ * No peer may be added between the two. */
+void service_serve(struct service *service, const struct pollfd *set);
+
+#endif
