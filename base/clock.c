@@ -97,10 +97,11 @@ void rfc3339_format(int64_t seconds, char out[RFC3339_SIZE])
 void rfc3339_format_ns(int64_t nanoseconds, char out[RFC3339_SIZE])
 {
     /* 64 bits of nanoseconds reach from 1677 to 2262: nothing to clamp. */
-    int64_t seconds = floor_divide(nanoseconds, SECOND_NS);
-    int size = format_seconds(seconds, out);
-    snprintf(out + size, RFC3339_SIZE - (size_t)size, ".%09dZ",
-             (int)(nanoseconds - seconds * SECOND_NS));
+    int64_t fraction = nanoseconds % SECOND_NS;
+    if (fraction < 0)
+        fraction += SECOND_NS;
+    int size = format_seconds(floor_divide(nanoseconds, SECOND_NS), out);
+    snprintf(out + size, RFC3339_SIZE - (size_t)size, ".%09dZ", (int)fraction);
 }
 
 static bool is_leap(int year)

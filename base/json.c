@@ -160,7 +160,8 @@ static bool nesting_ok(const char *text, size_t size)
 int json_parse(const char *text, size_t size, struct json **ret_json)
 {
     json_error_t error;
-    if (!nesting_ok(text, size))
+    /* jansson takes a NUL for the end of the text. */
+    if (memchr(text, '\0', size) || !nesting_ok(text, size))
         return -EBADMSG;
     json_t *json = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     if (!json)

@@ -6,8 +6,7 @@
  * when the trust bundle changes. When ROOM_FD is closed it leaves at once.
  *
  * ROOM_SETUP by role, payload and descriptors in order:
- *   mount   struct config_mount; /dev/fuse, control socket (listening), state directory,
- *           access policy (sealed, fs/access.h), trust bundle (sealed)
+ *   mount   struct mount_setup; the descriptors of enum mount_setup_fd (fs/mount_setup.h)
  *   link    struct config_link; CA certificates (sealed, PEM), client certificates (sealed, PEM)
  *   verify  nothing; trust bundle (sealed)
  *   keys    nothing; master key file, TLS key file (both open for reading)
@@ -39,6 +38,7 @@ enum room_message {
     ROOM_FAILED,     /* from the child: text of at most ROOM_TEXT_MAX bytes, no NUL needed */
     ROOM_PEER,       /* to the child: struct room_peer and one connected descriptor */
     ROOM_TRUST,      /* to mount and verify: one sealed memory file with the trust bundle */
+    ROOM_POLICY,     /* to mount: one sealed memory file with the access policy (fs/access_policy.h) */
     ROOM_KILL,       /* from mount: struct room_peer; that child misbehaves, replace it */
 };
 
