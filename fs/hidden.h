@@ -1,0 +1,37 @@
+/*
+ * The hidden directory .kosekifs: reachable, never listed, nothing of it cached.
+ *   status.json        state of the daemon, without certificate ids
+ *   metrics            the same for Prometheus
+ *   report/NAME.json   the verdict on a certificate, for who may read it
+ *   why/NAME           why the caller's own last attempt at the name failed
+ * A file is made when it is opened, and its text kept until the last descriptor is closed.
+ */
+#ifndef FS_HIDDEN_H
+#define FS_HIDDEN_H
+
+#include "fs/mountfs.h"
+
+#include <stdbool.h>
+
+struct hidden *hidden_new(void); /* NULL when memory is short */
+struct hidden *hidden_free(struct hidden *hidden);
+
+/* True for inode numbers of this directory and below it. */
+bool hidden_owns(uint64_t inode);
+bool hidden_is_directory(uint64_t inode);
+
+/* The inode number of a name below a hidden directory; 0 if there is none. `name` of a report must
+ * be one the caller may read. */
+uint64_t hidden_lookup(struct mountfs *fs, struct caller *caller, uint64_t parent,
+                       const char *name);
+
+/* Makes the text; *ret_handle stands for it. A positive errno otherwise. */
+_must_use_ int hidden_open(struct mountfs *fs, struct caller *caller, uint64_t inode,
+                           uint64_t *ret_handle);
+/* Copies up to `size` bytes from `offset`; a positive errno in *ret_error if the handle is not
+ * known (ESTALE). */
+size_t hidden_read(struct mountfs *fs, uint64_t handle, uint64_t offset, char *out, size_t size,
+                   int *ret_error);
+void hidden_release(struct mountfs *fs, uint64_t handle);
+
+#endif

@@ -1,0 +1,25 @@
+/*
+ * What kosekifs-mount receives with ROOM_SETUP. Descriptors that come with it, in order:
+ * enum mount_setup_fd.
+ */
+#ifndef FS_MOUNT_SETUP_H
+#define FS_MOUNT_SETUP_H
+
+#include "base/config.h"
+
+enum mount_setup_fd {
+    MOUNT_FD_FUSE = 0, /* /dev/fuse, mounted */
+    MOUNT_FD_CONTROL,  /* listening control socket */
+    MOUNT_FD_STATE,    /* state directory */
+    MOUNT_FD_POLICY,   /* struct access_policy, sealed */
+    MOUNT_FD_TRUST,    /* trust bundle, sealed */
+    MOUNT_FD_COUNT,
+};
+
+struct mount_setup {
+    struct config_mount mount;
+    struct config_audit audit;
+    struct config_alerts alerts;
+};
+
+#endif

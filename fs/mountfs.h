@@ -1,0 +1,51 @@
+/*
+ * What kosekifs-mount is made of: the pieces that kernel requests and control commands are answered
+ * from. Built once in mount_main.c, constant while the threads run; each piece has its own locks.
+ */
+#ifndef FS_MOUNTFS_H
+#define FS_MOUNTFS_H
+
+#include "base/config.h"
+#include "cache/cache.h"
+#include "fs/access.h"
+#include "fs/alerts.h"
+#include "fs/audit.h"
+#include "fs/caller.h"
+#include "fs/grants.h"
+#include "fs/provide.h"
+#include "fs/session.h"
+#include "fs/why.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+struct hidden;
+
+struct mountfs {
+    const struct config_mount *config;
+    struct provide *provide;
+    struct cache *cache; /* provide's */
+    struct access *access;
+    struct grants *grants;
+    struct audit *audit;
+    struct alerts *alerts;
+    struct caller_table *callers;
+    struct why *why;
+    struct hidden *hidden;
+    struct session *session;
+    uint64_t connection; /* drawn at random at each mount */
+    int64_t started_s;
+    atomic_ullong opens, denials, failures; /* since the start */
+};
+
+/* Inode numbers below CACHE_INODE_FIRST, and above CACHE_INODE_LAST, are ours; all fit 32 bits. */
+enum {
+    INODE_ROOT = 1,
+    INODE_HIDDEN,  /* .kosekifs */
+    INODE_STATUS,  /* .kosekifs/status.json */
+    INODE_METRICS, /* .kosekifs/metrics */
+    INODE_REPORTS, /* .kosekifs/report */
+    INODE_WHYS,    /* .kosekifs/why */
+};
+
+#endif
