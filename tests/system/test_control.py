@@ -1,0 +1,141 @@
+"""kosekictl: verification without a daemon, and the operator's commands with one."""
+
+import json
+import subprocess
+import unittest
+
+from system.scene import GOOD, SystemTest, build_directory, expectations, samples
+import testbed
+
+
+class Verify(unittest.TestCase):
+    """Needs no root and no daemon."""
+
+    def verify(self, *names, more=(), crl=True):
+        signing = samples() / "signing"
+        arguments = ["--trust", signing / "official.pem", "--signer", testbed.SIGNER_DN]
+        if crl:
+            arguments += ["--crl", signing / "crls"]
+        paths = [samples() / "documents" / name for name in names]
+        return subprocess.run([build_directory() / "kosekictl", "verify", *map(str, arguments),
+                               *map(str, more), *map(str, paths)], capture_output=True, text=True)
+
+    def test_good(self):
+        good = [n for n, (o, _) in expectations().items() if o == "OK"]
+        done = self.verify(*good)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual(len(done.stdout.splitlines()), len(good))
+        self.assertEqual(done.stdout.count("TOTAL-PASSED"), len(good))
+
+    def test_bad(self):
+        words = {"EBADMSG": "TOTAL-FAILED", "EKEYREVOKED": "TOTAL-FAILED"}
+        for name, (outcome, _) in expectations().items():
+            if outcome == "OK":
+                continue
+            with self.subTest(name):
+                done = self.verify(name)
+                self.assertIn(done.returncode, (1, 2), done.stdout)
+                self.assertIn(words.get(outcome, "T"), done.stdout)
+                self.assertNotIn("TOTAL-PASSED", done.stdout)
+
+    def test_json(self):
+        done = self.verify(GOOD, "K2026-000201.pdf", more=["--json"])
+        self.assertEqual(done.returncode, 1)
+        good, bad = map(json.loads, done.stdout.splitlines())
+        self.assertEqual(good["indication"], "TOTAL-PASSED")
+        self.assertEqual(good["signer"], testbed.SIGNER_DN)
+        self.assertRegex(good["signing_time"], r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
+        self.assertEqual(bad["indication"], "TOTAL-FAILED")
+        self.assertEqual(bad["sub_indication"], "HASH_FAILURE")
+        for reason in bad["reasons"]:
+            self.assertLessEqual({"check", "level", "text"}, set(reason))
+
+    def test_without_revocation_data(self):
+        self.assertEqual(self.verify(GOOD, crl=False).returncode, 2)
+        done = self.verify(GOOD, crl=False, more=["--policy", "revocation=ignore"])
+        self.assertEqual(done.returncode, 0, done.stdout)
+
+    def test_time(self):
+        done = self.verify(GOOD, more=["--time", "2001-01-01T00:00:00Z"])
+        self.assertIn(done.returncode, (1, 2), done.stdout)
+
+    def test_another_signer(self):
+        done = self.verify(GOOD, more=["--signer", "CN=Somebody,C=JP"])
+        self.assertNotEqual(done.returncode, 0)
+
+    def test_usage_and_unreadable(self):
+        program = build_directory() / "kosekictl"
+        self.assertEqual(subprocess.run([program, "verify", "--nonsense"],
+                                        capture_output=True).returncode, 64)
+        self.assertEqual(subprocess.run([program], capture_output=True).returncode, 64)
+        self.assertEqual(self.verify("no-such-file.pdf").returncode, 66)
+
+
+class Operator(SystemTest):
+    def test_status(self):
+        done = self.site.ctl("status")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertTrue(done.stdout)
+
+    def test_list(self):
+        self.assertReads(self.reader, GOOD)
+        done = self.site.ctl("list")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn(GOOD, done.stdout)
+
+    def test_why(self):
+        self.serve_copy("ctl-1.pdf", "K2026-000207.pdf")
+        self.assertFails(self.reader, "ctl-1.pdf", "EKEYREVOKED")
+        done = self.site.ctl("why", "ctl-1.pdf")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("revoked", done.stdout.lower())
+
+    def test_fetch(self):
+        self.serve_copy("ctl-2.pdf")
+        done = self.site.ctl("fetch", "ctl-2.pdf")
+        self.assertEqual(done.returncode, 0, done.stderr + done.stdout)
+        self.assertEqual(self.gets("ctl-2.pdf"), 1)
+        self.assertReads(self.reader, "ctl-2.pdf")
+        self.assertEqual(self.gets("ctl-2.pdf"), 1)
+
+    def test_fetch_again_after_a_rejection(self):
+        self.serve_copy("ctl-3.pdf", "K2026-000201.pdf")
+        self.assertFails(self.reader, "ctl-3.pdf", "EBADMSG")
+        self.assertNotEqual(self.site.ctl("fetch", "--again", "ctl-3.pdf").returncode, 0)
+        self.assertEqual(self.gets("ctl-3.pdf"), 2)
+        self.serve_copy("ctl-3.pdf", GOOD)
+        self.assertEqual(self.site.ctl("fetch", "--again", "ctl-3.pdf").returncode, 0)
+        self.assertReads(self.reader, "ctl-3.pdf")
+
+    def test_fetch_clears_what_was_unknown(self):
+        self.assertFails(self.reader, "ctl-4.pdf", "ENOENT")
+        self.serve_copy("ctl-4.pdf")
+        self.assertEqual(self.site.ctl("fetch", "ctl-4.pdf").returncode, 0)
+        self.assertReads(self.reader, "ctl-4.pdf")
+
+    def test_fetch_of_nothing(self):
+        self.assertNotEqual(self.site.ctl("fetch", "ctl-5.pdf").returncode, 0)
+        self.assertNotEqual(self.site.ctl("fetch", "../etc/passwd").returncode, 0)
+
+    def test_strangers_may_not_connect(self):
+        done = self.stranger.run(self.site.build / "kosekictl", "--socket",
+                                 self.site.directory / "run" / "control.sock", "status")
+        self.assertNotEqual(done.returncode, 0)
+
+    def test_nonsense_on_the_socket_harms_nobody(self):
+        import socket
+        path = str(self.site.directory / "run" / "control.sock")
+        for words in (b"\0" * 10, b"{}\n", b"[1]\n", b'{"command":"status"' * 10_000, b"\n" * 1000,
+                      b'{"command":"no-such"}\n', b"{" * 100_000):
+            with socket.socket(socket.AF_UNIX) as peer:
+                peer.settimeout(5)
+                peer.connect(path)
+                try:
+                    peer.sendall(words)
+                    peer.shutdown(socket.SHUT_WR)
+                    while peer.recv(65536):
+                        pass
+                except (BrokenPipeError, ConnectionResetError):
+                    pass
+        self.assertEqual(self.site.ctl("status").returncode, 0)
+        self.assertReads(self.reader, GOOD)

@@ -1,0 +1,115 @@
+"""What was fetched once stays: over restarts, crashes of the rooms, and damage is never served."""
+
+import os
+import pathlib
+import signal
+
+import testbed
+from system.scene import GOOD, GOOD_G4, GOOD_GRAY, SystemTest, sha256
+
+
+class Store(SystemTest):
+    SHOW = ("stat", "-c", "%i %s %y %z %a %u %g")
+
+    def restart(self, **more):
+        self.assertEqual(self.site.stop(), 0, self.site.log()[-1000:])
+        self.configure(**more)
+        self.site.start()
+
+    def test_restart_keeps_all(self):
+        for name, source in (("keep-1.pdf", GOOD), ("keep-2.pdf", GOOD_GRAY)):
+            self.serve_copy(name, source)
+            self.assertReads(self.reader, name)
+        before = self.assertOk(self.reader.run(*self.SHOW, "keep-1.pdf", "keep-2.pdf"))
+        asked = len(self.link.requests())
+        self.restart()
+        self.assertEqual(self.assertOk(self.reader.run(*self.SHOW, "keep-1.pdf", "keep-2.pdf")),
+                         before)
+        for name in ("keep-1.pdf", "keep-2.pdf"):
+            self.assertIn(name, self.reader.list())
+            self.assertReads(self.reader, name)
+        self.assertEqual(len(self.link.requests()), asked, "fetched again")
+
+    def test_store_without_link_system(self):
+        self.serve_copy("alone-1.pdf")
+        self.assertReads(self.reader, "alone-1.pdf")
+        self.link.stop()
+        try:
+            self.restart()
+            self.assertReads(self.reader, "alone-1.pdf")
+        finally:
+            self.link.start()
+
+    def test_link_and_verify_may_die(self):
+        for room in ("kosekifs-link", "kosekifs-verify", "kosekifs-keys"):
+            with self.subTest(room):
+                pid = self.site.room(room)
+                os.kill(pid, signal.SIGKILL)
+                testbed.wait_until(lambda: self.site.room(room) not in (None, pid), 10,
+                                   f"another {room}")
+                name = f"after-{room}.pdf"
+                self.serve_copy(name)
+                self.assertReads(self.reader, name)
+
+    def test_nothing_readable_in_the_state_directory(self):
+        self.serve_copy("secret-1.pdf", GOOD)
+        self.assertReads(self.reader, "secret-1.pdf")
+        content = (self.site.served / "secret-1.pdf").read_bytes()
+        piece = content[20_000:20_032]
+        for path in (self.site.directory / "state").rglob("*"):
+            if path.is_file():
+                self.assertNotIn(piece, path.read_bytes(), path)
+                self.assertEqual(path.stat().st_mode & 0o077, 0, path)
+
+    def test_kept_when_the_link_system_changes_it(self):
+        self.serve_copy("fixed-1.pdf", GOOD)
+        before = sha256(self.site.served / "fixed-1.pdf")
+        self.assertReads(self.reader, "fixed-1.pdf")
+        self.serve_copy("fixed-1.pdf", GOOD_G4)
+        row = self.reader.read("fixed-1.pdf")
+        self.assertEqual(row["sha256"], before)
+
+
+class WithdrawnTrust(SystemTest):
+    def test_revoked_after_it_was_stored(self):
+        self.assertReads(self.reader, GOOD)
+        self.site.stop()
+        self.configure(**{"trust.anchors": self.samples / "signing" / "other.pem"})
+        self.site.start()
+        self.assertFails(self.reader, GOOD, "EKEYREJECTED")
+        self.assertEqual(self.reader.list(), [])
+        self.site.stop()
+        self.configure()
+        self.site.start()
+        asked = self.gets(GOOD)
+        self.assertReads(self.reader, GOOD)
+        self.assertEqual(self.gets(GOOD), asked, "it was still there")
+
+
+class DamagedStore(SystemTest):
+    def test_damage_is_eio_or_fetched_again_but_never_served(self):
+        self.serve_copy("damage-1.pdf", GOOD_GRAY)
+        self.assertReads(self.reader, "damage-1.pdf")
+        expected = sha256(self.site.served / "damage-1.pdf")
+        self.site.stop()
+        path = max((self.site.directory / "state").rglob("data.mdb"), key=lambda p: p.stat().st_size)
+        content = bytearray(path.read_bytes())
+        for at in range(64 * 1024, len(content), 8 * 4096):  # leaves the root pages alone
+            content[at + 2000] ^= 1
+        path.write_bytes(content)
+        try:
+            self.site.start()
+        except testbed.Trouble:
+            return  # refusing to start with a damaged store is right, too
+        row = self.reader.read("damage-1.pdf")
+        self.assertTrue(row["error"] != "OK" or row["sha256"] == expected, row)
+
+
+class WrongMasterKey(SystemTest):
+    def test_another_key_opens_nothing(self):
+        self.assertReads(self.reader, GOOD)
+        self.site.stop()
+        pathlib.Path(self.site.directory, "keys", "master.key").write_bytes(os.urandom(32))
+        with self.assertRaises(testbed.Trouble):
+            self.site.start()
+        self.assertIn("master key", self.site.log())

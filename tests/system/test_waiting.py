@@ -1,0 +1,147 @@
+"""A program that waits for a certificate can be ended, stopped and disturbed like any other."""
+
+import signal
+import time
+
+import testbed
+from system.scene import GOOD, SystemTest
+
+ALARMED = r"""
+import os, signal, sys
+rings = []
+signal.signal(signal.SIGALRM, lambda *_: rings.append(1))
+signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
+handle = os.open(sys.argv[1], os.O_RDONLY)
+signal.setitimer(signal.ITIMER_REAL, 0)
+sys.exit(0 if len(os.read(handle, 100)) == 100 and rings else 3)
+"""
+
+
+class Waiting(SystemTest):
+    settings = {"mount.open_timeout": "20s"}
+
+    def stalled(self, name, **fault):
+        self.serve_copy(name)
+        self.link.fault(name, method="GET", **(fault or {"stall_after": 100}))
+
+    def wait_for_get(self, name):
+        testbed.wait_until(lambda: self.gets(name), 5, f"the GET of {name}")
+
+    def test_signals_that_end_a_program(self):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL, signal.SIGHUP):
+            name = f"end-{number.name}.pdf"
+            with self.subTest(name):
+                self.stalled(name)
+                process = self.reader.start("cat", name)
+                self.wait_for_get(name)
+                began = time.monotonic()
+                process.send_signal(number)
+                done = self.reader.finish(process, 10)
+                self.assertLess(time.monotonic() - began, 1)
+                self.assertEqual(done.returncode, -number)
+
+    def test_alarms_do_not_break_the_open(self):
+        self.stalled("alarm-1.pdf", delay=1.0)
+        self.assertOk(self.reader.run("/usr/bin/python3", "-c", ALARMED, "alarm-1.pdf"))
+
+    def test_stop_and_continue(self):
+        self.stalled("stop-1.pdf", delay=1.5)
+        process = self.reader.start("sha256sum", "stop-1.pdf")
+        self.wait_for_get("stop-1.pdf")
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(0.2)
+        process.send_signal(signal.SIGCONT)
+        self.assertOk(self.reader.finish(process))
+
+    def test_nonblocking_open_waits_like_any_other(self):
+        self.stalled("nonblock-1.pdf", delay=0.5)
+        program = "import os,sys; f=os.open(sys.argv[1],os.O_RDONLY|os.O_NONBLOCK); " \
+                  "sys.exit(len(os.read(f,9))!=9)"
+        self.assertOk(self.reader.run("/usr/bin/python3", "-c", program, "nonblock-1.pdf"))
+
+    def test_one_of_two_is_killed(self):
+        self.stalled("pair-1.pdf", delay=1.0)
+        first, second = (self.reader.start("sha256sum", "pair-1.pdf") for _ in range(2))
+        self.wait_for_get("pair-1.pdf")
+        first.kill()
+        self.reader.finish(first, 5)
+        self.assertOk(self.reader.finish(second))
+        self.assertEqual(self.gets("pair-1.pdf"), 1)
+
+    def test_readers_of_others_and_lists_go_on(self):
+        self.assertReads(self.reader, GOOD)
+        self.stalled("others-1.pdf")
+        process = self.reader.start("cat", "others-1.pdf")
+        self.wait_for_get("others-1.pdf")
+        began = time.monotonic()
+        self.assertReads(self.reader, GOOD)
+        self.reader.list()
+        self.assertFails(self.reader, "others-unknown.pdf", "ENOENT")
+        self.assertLess(time.monotonic() - began, 1)
+        process.kill()
+        self.reader.finish(process, 5)
+
+
+class Crowd(SystemTest):
+    """1,000 opens of 100 ids against a link system that has stopped answering."""
+
+    settings = {"mount.open_timeout": "8s", "mount.fetches_max": "64"}
+    OPENS, IDS = 1000, 100
+
+    PROGRAM = r"""
+import collections, errno, json, os, sys, threading, time
+names = sys.argv[2:]
+outcomes, longest = collections.Counter(), [0]
+def attempt(name):
+    began = time.monotonic()
+    try:
+        os.close(os.open(name, os.O_RDONLY)); what = "OK"
+    except OSError as failure:
+        what = errno.errorcode[failure.errno]
+    outcomes[what] += 1
+    longest[0] = max(longest[0], time.monotonic() - began)
+threading.stack_size(65536)
+threads = [threading.Thread(target=attempt, args=(names[i % len(names)],))
+           for i in range(int(sys.argv[1]))]
+for thread in threads: thread.start()
+print("started", flush=True)
+for thread in threads: thread.join()
+print(json.dumps({"outcomes": outcomes, "longest": longest[0]}))
+"""
+
+    def status(self, pid, key):
+        with open(f"/proc/{pid}/status") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith(key + ":"))
+
+    def test_crowd(self):
+        import json
+        from system.scene import sanitized
+        self.assertReads(self.reader, GOOD)
+        names = [f"crowd-{i}.pdf" for i in range(self.IDS)]
+        for name in names:
+            self.serve_copy(name)
+            self.link.fault(name, method="GET", stall_after=0)
+            self.assertOk(self.reader.run("stat", name))
+        pid = self.site.room("kosekifs-mount")
+        threads, memory = self.status(pid, "Threads"), self.status(pid, "VmRSS")
+        crowd = self.reader.start("/usr/bin/python3", "-c", self.PROGRAM, self.OPENS, *names)
+        self.assertEqual(crowd.stdout.readline(), b"started\n")
+        testbed.wait_until(lambda: self.waiting() >= self.OPENS, 5, "all opens to wait")
+        self.assertEqual(self.status(pid, "Threads"), threads, "a thread for each open?")
+        if not sanitized():
+            self.assertLess(self.status(pid, "VmRSS") - memory, 8 * 1024)
+        began = time.monotonic()
+        self.assertReads(self.reader, GOOD)
+        self.assertIn(GOOD, self.reader.list())
+        self.assertLess(time.monotonic() - began, 1)
+        done = self.reader.finish(crowd, 30)
+        result = json.loads(done.stdout)
+        self.assertEqual(result["outcomes"], {"ETIMEDOUT": self.OPENS})
+        self.assertLess(result["longest"], 8 + 3)
+        asked = [self.gets(name) for name in names]
+        self.assertLessEqual(max(asked), 1, "an id was fetched twice")
+
+    def waiting(self):
+        status = self.site.ctl("status", "--json")
+        import json
+        return json.loads(status.stdout).get("waiters", 0) if status.returncode == 0 else 0

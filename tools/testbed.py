@@ -1,0 +1,288 @@
+"""One complete installation in a directory: configuration, link system, daemon, mount, readers.
+
+Demo and system tests use it. Everything lies below the given directory; processes get numeric
+users that need not exist. A reader never runs in this process, so a hanging mount can be torn down
+from here.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+TOP = pathlib.Path(__file__).resolve().parents[1]
+ROOM_USERS = {"mount": 61001, "link": 61002, "verify": 61003, "keys": 61004}
+AFFAIR_GROUP, BACKUP_GROUP, CONTROL_GROUP = 61100, 61200, 61300
+SIGNER_DN = "CN=Minister of Justice,OU=Ministry of Justice,O=Japanese Government,C=JP"
+START_SECONDS = 20
+
+# Reads files as somebody else and says what happened; runs in a process of its own.
+READ_PROGRAM = """
+import errno, hashlib, json, os, sys, time
+for name in sys.argv[1:]:
+    began = time.monotonic()
+    row = {"name": name, "error": "OK"}
+    try:
+        with open(name, "rb", buffering=0) as file:
+            content = file.readall()
+        row.update(size=len(content), sha256=hashlib.sha256(content).hexdigest())
+    except OSError as failure:
+        row["error"] = errno.errorcode.get(failure.errno, str(failure.errno))
+    row["ms"] = (time.monotonic() - began) * 1000
+    print(json.dumps(row), flush=True)
+"""
+
+
+class Trouble(Exception):
+    """The installation does not do what it must for any test or demo to go on."""
+
+
+def wait_until(condition, seconds, what):
+    """Polls for an event that nothing announces; returns what `condition` yields."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise Trouble(f"waited {seconds} s in vain for {what}")
+        time.sleep(0.01)
+
+
+def sha256(path):
+    return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for_port(port, process):
+    """Until somebody listens there, or the process that should has ended."""
+    def listening():
+        if process.poll() is not None:
+            raise Trouble(f"{process.args[0]} ended: {process.stderr.read().decode()}")
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+    wait_until(listening, START_SECONDS, f"port {port}")
+
+
+def children_of(pid):
+    """Processes whose parent is `pid`, as {name: [pid, …]}."""
+    found = {}
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            text = pathlib.Path("/proc", entry, "stat").read_text()
+            name = text[text.index("(") + 1:text.rindex(")")]
+            if int(text[text.rindex(")") + 2:].split()[1]) == pid:
+                found.setdefault(name, []).append(int(entry))
+    return found
+
+
+class Reader:
+    """Somebody with a uid, a primary group and further groups, working inside the mount."""
+
+    def __init__(self, site, uid, gid=None, groups=()):
+        self.site, self.uid, self.gid = site, uid, uid if gid is None else gid
+        self.groups = list(groups)
+
+    def start(self, *argv, **options):
+        """A running program of this reader. Its directory is the mount point, entered before
+        rights are given up, so the way there need not be open to everybody."""
+        settings = {"cwd": self.site.mount_point, "stdin": subprocess.DEVNULL,
+                    "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        settings.update(options)
+        return subprocess.Popen(list(map(str, argv)), user=self.uid, group=self.gid,
+                                extra_groups=self.groups, **settings)
+
+    def finish(self, process, timeout=30):
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            self.site.abort()
+            process.kill()
+            process.communicate()
+            raise Trouble(f"{process.args} did not end within {timeout} s; mount aborted") from None
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def run(self, *argv, timeout=30, **options):
+        return self.finish(self.start(*argv, **options), timeout)
+
+    def read_all(self, names, timeout=30):
+        """One row per name: error ("OK" or the errno's name), size, sha256, ms."""
+        done = self.run("/usr/bin/python3", "-S", "-c", READ_PROGRAM, *names, timeout=timeout)
+        if done.returncode:
+            raise Trouble(done.stderr.decode())
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def read(self, name, timeout=30):
+        return self.read_all([name], timeout)[0]
+
+    def text(self, name):
+        done = self.run("cat", name)
+        return done.stdout.decode() if done.returncode == 0 else None
+
+    def list(self, directory="."):
+        done = self.run("ls", "-U", directory)
+        if done.returncode:
+            raise Trouble(done.stderr.decode())
+        return sorted(done.stdout.decode().split())
+
+
+class Site:
+    """The installation. `samples` was made by make-samples; `build` holds the programs."""
+
+    def __init__(self, directory, build, samples):
+        self.directory, self.build, self.samples = map(pathlib.Path, (directory, build, samples))
+        if self.directory.exists():
+            shutil.rmtree(self.directory)
+        for name, mode in (("", 0o755), ("mnt", 0o755), ("served", 0o755), ("keys", 0o700),
+                           ("run", 0o755), ("state", 0o700)):
+            (self.directory / name).mkdir(mode=mode, parents=True)
+        os.chown(self.directory / "state", ROOM_USERS["mount"], ROOM_USERS["mount"])
+        self.mount_point, self.served = self.directory / "mnt", self.directory / "served"
+        self.configuration = self.directory / "kosekifs.conf"
+        self.log_path = self.directory / "kosekifs.log"
+        self.daemon = None
+        self.policy = self.default_policy()
+        self._write_keys()
+
+    def _write_keys(self):
+        keys = self.directory / "keys"
+        (keys / "master.key").write_bytes(os.urandom(32))
+        shutil.copy(self.samples / "link" / "client.key", keys / "client.key")
+        for path in keys.iterdir():
+            path.chmod(0o600)
+
+    def default_policy(self):
+        return {
+            "policy": {"version": "1"},
+            "roles": {"backup": f"@{BACKUP_GROUP}"},
+            "affair pension": {"purpose": "pension claims", "readers": f"@{AFFAIR_GROUP}",
+                               "ids": "*"},
+        }
+
+    def settings(self, url):
+        """The configuration as {section: {key: value}}; a test changes what it is about."""
+        link = self.samples / "link"
+        return {
+            "mount": {"state_directory": self.directory / "state",
+                      "control_socket": self.directory / "run" / "control.sock",
+                      "control_group": CONTROL_GROUP,
+                      "access_policy": self.directory / "access.conf",
+                      "map_size": "1G"},
+            "link": {"url": url, "ca_file": link / "ca.pem", "certificate_file": link / "client.pem",
+                     "server_pin": (link / "server.pin").read_text().strip()},
+            "keys": {"master_key_file": self.directory / "keys" / "master.key",
+                     "tls_key_file": self.directory / "keys" / "client.key"},
+            "trust": {"anchors": self.samples / "signing" / "official.pem",
+                      "crls": self.samples / "signing" / "crls", "signer_dn": SIGNER_DN},
+            "users": ROOM_USERS,
+        }
+
+    def write_configuration(self, settings):
+        self.configuration.write_text(ini(settings))
+        (self.directory / "access.conf").write_text(ini(self.policy))
+
+    def serve(self, source, name=None):
+        """Puts a document where the link system finds it."""
+        target = self.served / (name or pathlib.Path(source).name)
+        shutil.copy(source, target)
+        return target
+
+    # The daemon.
+
+    def start(self):
+        """Starts the daemon in the foreground and waits until it is mounted."""
+        log = open(self.log_path, "ab")
+        self.daemon = subprocess.Popen(
+            [self.build / "kosekifs", "-f", self.mount_point, "-o", f"config={self.configuration}"],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/")
+        log.close()
+        wait_until(lambda: self.mounted() or self.daemon.poll() is not None, START_SECONDS,
+                   "the mount")
+        if self.daemon.poll() is not None:
+            raise Trouble(f"kosekifs ended with {self.daemon.returncode}:\n{self.log()}")
+
+    def stop(self):
+        """Ends the daemon the ordinary way; clears away what it leaves."""
+        code = None
+        if self.daemon:
+            self.daemon.terminate()
+            try:
+                code = self.daemon.wait(START_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.abort()
+                for pids in children_of(self.daemon.pid).values():
+                    for pid in pids:
+                        with contextlib.suppress(ProcessLookupError):
+                            os.kill(pid, signal.SIGKILL)
+                self.daemon.kill()
+                self.daemon.wait()
+            self.daemon = None
+        left = self.mounted()
+        if left:
+            subprocess.run(["umount", "-l", self.mount_point], capture_output=True)
+        if left and code is not None:
+            raise Trouble("kosekifs ended and left its mount")
+        return code
+
+    def close(self):
+        self.stop()
+
+    def mounted(self):
+        """The device number of our mount, or None."""
+        for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines():
+            fields = line.split()
+            if fields[4] == str(self.mount_point) and "fuse.kosekifs" in fields:
+                return fields[2]
+        return None
+
+    def abort(self):
+        """Ends all requests of our mount, answered or not."""
+        device = self.mounted()
+        if device:
+            minor = device.split(":")[1]
+            pathlib.Path(f"/sys/fs/fuse/connections/{minor}/abort").write_text("1")
+
+    def log(self):
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def rooms(self):
+        """The daemon's processes by name."""
+        return children_of(self.daemon.pid)
+
+    def room(self, name):
+        """The one process of this name; the kernel keeps 15 characters."""
+        pids = self.rooms().get(name[:15], [])
+        return pids[0] if pids else None
+
+    # Those who use it.
+
+    def reader(self, uid=61101, groups=(AFFAIR_GROUP,)):
+        return Reader(self, uid, groups=groups)
+
+    def ctl(self, *arguments, timeout=30):
+        return subprocess.run([self.build / "kosekictl", *map(str, arguments)], timeout=timeout,
+                              capture_output=True, text=True,
+                              env={**os.environ,
+                                   "KOSEKICTL_SOCKET": str(self.directory / "run/control.sock")})
+
+
+def ini(sections):
+    rows = []
+    for section, values in sections.items():
+        rows.append(f"[{section}]")
+        rows += [f"{key} = {value}" for key, value in values.items()]
+        rows.append("")
+    return "\n".join(rows)
