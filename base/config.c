@@ -43,11 +43,16 @@ struct key {
     KEY(keys, type, name, text, least, most, help)
 #define KEY_TRUST(type, name, size, text, least, most, help)                                       \
     KEY(trust, type, name, text, least, most, help)
+#define KEY_AUDIT(type, name, size, text, least, most, help)                                       \
+    KEY(audit, type, name, text, least, most, help)
+#define KEY_ALERTS(type, name, size, text, least, most, help)                                      \
+    KEY(alerts, type, name, text, least, most, help)
 #define KEY_USERS(type, name, size, text, least, most, help)                                       \
     KEY(users, type, name, text, least, most, help)
 
-static const struct key keys[] = {CONFIG_MOUNT(KEY_MOUNT) CONFIG_LINK(KEY_LINK) CONFIG_KEYS(
-    KEY_KEYS) CONFIG_TRUST(KEY_TRUST) CONFIG_USERS(KEY_USERS)};
+static const struct key keys[] = {
+    CONFIG_MOUNT(KEY_MOUNT) CONFIG_LINK(KEY_LINK) CONFIG_KEYS(KEY_KEYS) CONFIG_TRUST(KEY_TRUST)
+        CONFIG_AUDIT(KEY_AUDIT) CONFIG_ALERTS(KEY_ALERTS) CONFIG_USERS(KEY_USERS)};
 
 enum { KEY_COUNT = sizeof keys / sizeof keys[0] };
 
@@ -71,6 +76,10 @@ static const struct {
     {"trust", "anchors", config_check_path},
     {"trust", "crls", config_check_path},
     {"trust", "policy", config_check_policy},
+    {"audit", "sync", config_check_sync},
+    {"audit", "syslog", config_check_path},
+    {"audit", "journald", config_check_path},
+    {"alerts", "hook", config_check_path},
 };
 
 struct parse {

@@ -142,3 +142,10 @@ const char *config_check_server_pin(const char *text)
             return "has text behind the digest (several are separated by ;)";
     }
 }
+
+const char *config_check_sync(const char *text)
+{
+    if (strcmp(text, "written") != 0 && strcmp(text, "group") != 0 && strcmp(text, "each") != 0)
+        return "is none of written, group, each";
+    return NULL;
+}

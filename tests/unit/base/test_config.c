@@ -59,6 +59,8 @@ static void defaults_hold(void **state)
     assert_string_equal(config->link.tls_min, "1.3");
     assert_string_equal(config->users.keys, "kosekifs-keys");
     assert_string_equal(config->trust.crls, "");
+    assert_string_equal(config->audit.sync, "written");
+    assert_true(config->alerts.root);
     assert_string_equal(config->trust.signer_dn, "CN=Minister \\; of Justice ; x,C=JP");
 }
 
@@ -78,7 +80,9 @@ static void values_are_taken(void **state)
                                         "crls = /a\t/b   /c\n"
                                         "   /d\n"
                                         "anchors = /second.pem\n"
-                                        "policy = algorithm.sha1=warn producer=ignore\n");
+                                        "policy = algorithm.sha1=warn producer=ignore\n"
+                                        "[alerts]\n"
+                                        "root = no\n");
     assert_string_equal(outcome->mistakes.text, "");
     const struct config *config = &outcome->config;
     assert_int_equal(config->mount.lookup_timeout, 250);
@@ -90,6 +94,7 @@ static void values_are_taken(void **state)
     assert_string_equal(config->trust.crls, "/a /b /c /d");
     assert_string_equal(config->trust.anchors, "/etc/kosekifs/anchor.pem /second.pem");
     assert_string_equal(config->trust.policy, "algorithm.sha1=warn producer=ignore");
+    assert_false(config->alerts.root);
 }
 
 static void single_mistakes(void **state)
@@ -143,6 +148,11 @@ static void single_mistakes(void **state)
         "[trust]\npolicy = Revocation=warn",
         "[trust]\nsigner_dn = CN=other",
         "[users]\nmount =",
+        "[audit]\nsync = always",
+        "[audit]\nsyslog = syslog",
+        "[alerts]\nhook = hook.sh",
+        "[alerts]\nroot = true",
+        "[alerts]\nroot =",
         "quota",
         "[mount",
     };
