@@ -12,6 +12,8 @@ TOP = pathlib.Path(__file__).resolve().parents[1]
 HOME = TOP / "build" / "demo"
 GOOD, LARGE, TAMPERED = "K2026-000101.pdf", "K2026-000105.pdf", "K2026-000201.pdf"
 
+ENDING = (signal.SIGINT, signal.SIGTERM)
+
 
 def say(text=""):
     print(text, flush=True)
@@ -113,7 +115,8 @@ class Demo:
         say(f"  {user} cat K2026-000104.pdf >/dev/null")
         say(f"  {self.site.build}/kosekictl --socket {self.site.directory}/run/control.sock status")
         say(f"  the link system serves {self.site.served}; the daemon's log is {self.site.log_path}")
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+        signal.sigwait(ENDING)
 
     def run(self, keep):
         self.prepare()
@@ -128,8 +131,8 @@ def main():
     keep = sys.argv[1:] == ["--keep"]
     if sys.argv[1:] and not keep:
         sys.exit("usage: tools/demo [--keep]")
-    if keep:
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    for number in ENDING:
+        signal.signal(number, lambda *_: sys.exit("demo: interrupted"))
     demo = Demo()
     try:
         demo.run(keep)

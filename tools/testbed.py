@@ -65,6 +65,12 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def start_servant(argv, **options):
+    """A background process that gets SIGTERM when we end, however that comes about."""
+    return subprocess.Popen(["setpriv", "--pdeathsig", "TERM", *map(str, argv)],
+                            stdin=subprocess.DEVNULL, start_new_session=True, **options)
+
+
 def wait_for_port(port, process):
     """Until somebody listens there, or the process that should has ended."""
     def listening():
@@ -205,9 +211,9 @@ class Site:
     def start(self):
         """Starts the daemon in the foreground and waits until it is mounted."""
         log = open(self.log_path, "ab")
-        self.daemon = subprocess.Popen(
+        self.daemon = start_servant(
             [self.build / "kosekifs", "-f", self.mount_point, "-o", f"config={self.configuration}"],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/")
+            stdout=log, stderr=log, cwd="/")
         log.close()
         wait_until(lambda: self.mounted() or self.daemon.poll() is not None, START_SECONDS,
                    "the mount")

@@ -32,9 +32,9 @@ class Nginx:
         configuration = self.home / "nginx.conf"
         configuration.write_text("user root;" + CONFIGURATION.format(
             home=self.home, port=self.port, served=served, link=link))
-        self.process = subprocess.Popen(
+        self.process = testbed.start_servant(
             ["/usr/sbin/nginx", "-e", self.home / "error.log", "-p", self.home, "-c", configuration],
-            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            stderr=subprocess.PIPE)
         testbed.wait_for_port(self.port, self.process)
 
     def log(self):
