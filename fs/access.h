@@ -28,14 +28,14 @@ struct access;
 struct grants;
 struct json;
 
-/* What is asked. Hours and the opens of the day count for all alike, since a name that cannot be
- * opened must not be listed. */
+/* What is asked. The opens of the day count where an open is at stake; not in look-ups and
+ * attributes, since programs ask for these after they have opened. */
 enum access_want {
     ACCESS_LOOKUP, /* LOOKUP, GETATTR, ACCESS */
-    ACCESS_OPEN,   /* before a fetch */
-    ACCESS_REPLY,  /* immediately before the reply to an open: takes one of the day's opens */
-    ACCESS_LIST,
     ACCESS_XATTR,
+    ACCESS_LIST,  /* a name that cannot be opened must not be listed */
+    ACCESS_OPEN,  /* before a fetch */
+    ACCESS_REPLY, /* immediately before the reply to an open: takes one of the day's opens */
 };
 
 struct access_question {

@@ -6,7 +6,8 @@
  * Kept in one file of the state directory, replaced as a whole and durable before a call returns.
  * The caller writes the audit record *before* he adds or revokes.
  *
- * Thread rule: any thread. Look-ups wait for no file.
+ * Thread rule: any thread. Look-ups wait for no writer of the file; the login name is asked for
+ * again after GRANTS_USER_TTL_MS.
  */
 #ifndef FS_GRANTS_H
 #define FS_GRANTS_H
@@ -50,8 +51,8 @@ _must_use_ int grants_open(int state_fd, grants_user_name *user_name, void *cont
                            struct grants **ret_grants);
 struct grants *grants_close(struct grants *grants);
 
-/* -ENOSPC: GRANTS_MAX are there; -EINVAL: name and uid do not belong together, or a text is not
- * UTF-8 or empty. A second grant of the same name to the same user replaces the first. */
+/* -ENOSPC: GRANTS_MAX are there; -EINVAL: name and uid do not belong together, or the certificate
+ * is named wrongly. A second grant of the same name to the same user replaces the first. */
 _must_use_ int grants_add(struct grants *grants, const struct grant *grant, uint64_t *ret_id);
 /* -ENOENT: no such grant. */
 _must_use_ int grants_revoke(struct grants *grants, uid_t uid, const struct certname *name);
@@ -59,6 +60,10 @@ _must_use_ int grants_revoke(struct grants *grants, uid_t uid, const struct cert
 /* True if the user holds a grant that is neither void nor over. */
 bool grants_find(struct grants *grants, uid_t uid, const struct certname *name, int64_t now_s,
                  struct grant *ret_grant);
+
+/* The users, at most `most`, whose grant of this certificate is in force; returns their number. */
+size_t grants_users(struct grants *grants, const struct certname *name, int64_t now_s,
+                    uid_t *ret_uids, size_t most);
 
 /* Grants in order of their id, with id > after; false at the end. `ret_void` says whether name and
  * uid no longer belong together. */

@@ -1,0 +1,20 @@
+/*
+ * A small file of the state directory that is replaced as a whole: written beside, synced, renamed,
+ * directory synced. After a crash at any point the old or the new content is there.
+ *
+ * Thread rule: one writer a name.
+ */
+#ifndef FS_STATEFILE_H
+#define FS_STATEFILE_H
+
+#include "base/bytes.h"
+#include "base/cleanup.h"
+
+/* Durable when it returns 0; otherwise the old content is what is read after a crash. */
+_must_use_ int statefile_write(int state_fd, const char *name, struct bytes content);
+
+/* Appends the content to `out`, whose ceiling it may not pass (-EMSGSIZE); -ENOENT: no such file.
+ */
+_must_use_ int statefile_read(int state_fd, const char *name, struct buffer *out);
+
+#endif
