@@ -22,19 +22,19 @@ enum { LINK_ETAG_MAX = 256, LINK_DETAIL_MAX = 200 };
 /* How a request ended; each maps to one errno in fs/errno_table.c. */
 enum link_result {
     LINK_OK = 0,
-    LINK_NOT_FOUND,       /* 404 */
-    LINK_GONE,            /* 410: provision period over */
-    LINK_FORBIDDEN,       /* 401, 403: the link system refuses us */
-    LINK_NOT_READY,       /* 202: still being prepared when the deadline came */
-    LINK_BUSY,            /* 429, 503 until the deadline */
-    LINK_UNREACHABLE,     /* name, connect */
-    LINK_TLS_FAILED,      /* handshake, certificate, pin */
-    LINK_TIMED_OUT,       /* deadline */
-    LINK_TOO_LARGE,       /* Content-Length or body above size_max */
-    LINK_PROTOCOL,        /* HTTP that makes no sense */
-    LINK_CHANGED,         /* the validator changed during the transfer or is not the expected one */
+    LINK_NOT_FOUND,   /* 404 */
+    LINK_GONE,        /* 410: provision period over */
+    LINK_FORBIDDEN,   /* 401, 403: the link system refuses us */
+    LINK_NOT_READY,   /* 202: still being prepared when the deadline came */
+    LINK_BUSY,        /* 429, 503 until the deadline */
+    LINK_UNREACHABLE, /* name, connect */
+    LINK_TLS_FAILED,  /* handshake, certificate, pin */
+    LINK_TIMED_OUT,   /* deadline */
+    LINK_TOO_LARGE,   /* Content-Length or body above size_max */
+    LINK_PROTOCOL,    /* HTTP that makes no sense */
+    LINK_CHANGED,     /* the validator changed during the transfer or is not the expected one */
     LINK_CANCELLED,
-    LINK_INTERNAL,        /* memory, descriptor */
+    LINK_INTERNAL, /* memory, descriptor */
     LINK_RESULT_COUNT,
 };
 
@@ -63,16 +63,17 @@ struct link_event {
     enum link_event_kind kind;
     uint64_t id;
     enum link_result result;
-    uint64_t size;       /* DONE with LINK_OK: of the certificate; PROGRESS: bytes received */
-    uint32_t status;     /* last HTTP status; 0 = none came */
-    uint32_t resumed;    /* how often the transfer was resumed */
+    uint64_t size;          /* DONE with LINK_OK: of the certificate; PROGRESS: bytes received */
+    uint32_t status;        /* last HTTP status; 0 = none came */
+    uint32_t resumed;       /* how often the transfer was resumed */
     uint32_t retry_after_s; /* as the link system said; 0 = it did not */
     struct link_validator validator;
-    int64_t date_s;      /* Last-Modified, else Date, else 0 */
+    int64_t date_s;               /* Last-Modified, else Date, else 0 */
     char detail[LINK_DETAIL_MAX]; /* one line for the operator: what went wrong */
 };
 
-/* Sends a request. memfd is for GET, else -1; it stays the caller's. -EAGAIN, -EPIPE as ipc_send(). */
+/* Sends a request. memfd is for GET, else -1; it stays the caller's. -EAGAIN, -EPIPE as ipc_send().
+ */
 _must_use_ int link_client_request(int fd, uint64_t id, const struct link_request *request,
                                    int memfd);
 /* No answer but LINK_DONE with LINK_CANCELLED, unless another was already under way. */

@@ -1,0 +1,331 @@
+/*
+ * Nothing here waits but the one curl_multi_poll(), and the TLS handshakes for kosekifs-keys.
+ *
+ * Transfers that wait for a time (deadline, resumption, end of a stall window) are found by
+ * walking all of them, but only when the earliest of these times has come: `due_ms` is never later
+ * than any of them.
+ */
+#include "transport/link_loop.h"
+
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "base/ipc.h"
+#include "base/log.h"
+#include "base/room.h"
+#include "transport/attempt.h"
+#include "transport/mount_channel.h"
+#include "transport/transfer_table.h"
+
+#include <curl/curl.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+
+struct link_loop {
+    const struct config_link *config;
+    CURLM *multi;
+    struct attempt_setting setting;
+    struct sign_channel *channel; /* to kosekifs-keys */
+    struct mount_channel mount;
+    struct transfer_table table;
+    int64_t due_ms;
+};
+
+enum { POLL_MAX_MS = 60 * 1000 };
+
+static uint32_t loop_random(void)
+{
+    uint32_t value = 0;
+    if (random_bytes(&value, sizeof value) < 0) /* only jitter hangs on it */
+        value = (uint32_t)clock_realtime_ns();
+    return value;
+}
+
+static void loop_due(void *context, int64_t at_ms)
+{
+    struct link_loop *loop = context;
+    if (at_ms < loop->due_ms)
+        loop->due_ms = at_ms;
+}
+
+static void loop_on_progress(void *context, struct transfer *transfer)
+{
+    struct link_loop *loop = context;
+    mount_channel_send_progress(&loop->mount, transfer, clock_monotonic_ms());
+}
+
+/* Takes the exchange away from libcurl; the connection is closed if it was in mid-answer. */
+static void loop_drop_attempt(struct link_loop *loop, struct transfer *transfer)
+{
+    if (!transfer->attempt)
+        return;
+    curl_multi_remove_handle(loop->multi, transfer->attempt->easy);
+    transfer->attempt = attempt_free(transfer->attempt);
+}
+
+static void loop_end_attempt(struct link_loop *loop, struct transfer *transfer,
+                             const struct attempt_outcome *outcome)
+{
+    loop_drop_attempt(loop, transfer);
+    transfer_table_leave(&loop->table, transfer);
+    transfer_conclude(transfer, outcome, (unsigned)loop->config->resume_max, clock_monotonic_ms(),
+                      loop_random());
+    transfer_table_enter(&loop->table, transfer);
+    if (transfer->state == TRANSFER_WAITING)
+        loop_due(loop, transfer->resume_at_ms);
+    if (outcome->end != ATTEMPT_JUDGED || transfer->state == TRANSFER_WAITING)
+        log_debug("request %llu: %s", (unsigned long long)transfer->id,
+                  outcome->end == ATTEMPT_JUDGED ? outcome->judgement.detail : outcome->detail);
+}
+
+static void loop_cancel(void *context, struct transfer *transfer)
+{
+    struct link_loop *loop = context;
+    loop_drop_attempt(loop, transfer);
+    transfer_table_leave(&loop->table, transfer);
+    transfer_finish(transfer, LINK_CANCELLED, "");
+    transfer_table_enter(&loop->table, transfer);
+}
+
+static void loop_expire(struct link_loop *loop, struct transfer *transfer)
+{
+    loop_drop_attempt(loop, transfer);
+    transfer_table_leave(&loop->table, transfer);
+    transfer_expire(transfer);
+    transfer_table_enter(&loop->table, transfer);
+}
+
+static void loop_start(struct link_loop *loop, struct transfer *transfer, int64_t now_ms)
+{
+    transfer_table_leave(&loop->table, transfer);
+    int r = attempt_new(&loop->setting, transfer, now_ms);
+    if (r == 0 && curl_multi_add_handle(loop->multi, transfer->attempt->easy) != CURLM_OK) {
+        transfer->attempt = attempt_free(transfer->attempt);
+        r = -ENOMEM;
+    }
+    if (r < 0)
+        transfer_finish(transfer, LINK_INTERNAL, strerror(-r));
+    else
+        transfer->state = TRANSFER_ACTIVE;
+    transfer_table_enter(&loop->table, transfer);
+}
+
+static void loop_start_ready(struct link_loop *loop, int64_t now_ms)
+{
+    const unsigned allowance[TRANSFER_KINDS] = {
+        [TRANSFER_HEAD] = LINK_HEADS_MAX,
+        [TRANSFER_GET] = (unsigned)loop->config->connections_max,
+    };
+    for (enum transfer_kind kind = 0; kind < TRANSFER_KINDS; kind++) {
+        struct transfer *transfer;
+        while (loop->table.active[kind] < allowance[kind] &&
+               (transfer = transfer_table_ready(&loop->table, kind)))
+            loop_start(loop, transfer, now_ms);
+    }
+}
+
+/* What is due for this one now; returns when it is next. */
+static int64_t loop_check(struct link_loop *loop, struct transfer *transfer, int64_t now_ms)
+{
+    struct attempt_outcome outcome;
+    if (transfer->state == TRANSFER_FINISHED)
+        return INT64_MAX;
+    if (now_ms >= transfer->deadline_ms) {
+        loop_expire(loop, transfer);
+        return INT64_MAX;
+    }
+    if (transfer->state == TRANSFER_ACTIVE &&
+        attempt_stalled(transfer->attempt, now_ms, &outcome)) {
+        loop_end_attempt(loop, transfer, &outcome);
+        return transfer->state == TRANSFER_WAITING ? transfer->resume_at_ms : INT64_MAX;
+    }
+    if (transfer->state == TRANSFER_WAITING && now_ms >= transfer->resume_at_ms) {
+        transfer->state = TRANSFER_READY;
+        transfer_table_enter(&loop->table, transfer);
+    }
+
+    int64_t next_ms = transfer->deadline_ms;
+    if (transfer->state == TRANSFER_WAITING && transfer->resume_at_ms < next_ms)
+        next_ms = transfer->resume_at_ms;
+    if (transfer->state == TRANSFER_ACTIVE && attempt_stall_due_ms(transfer->attempt) < next_ms)
+        next_ms = attempt_stall_due_ms(transfer->attempt);
+    return next_ms;
+}
+
+static void loop_check_due(struct link_loop *loop, int64_t now_ms)
+{
+    if (now_ms < loop->due_ms)
+        return;
+    int64_t due_ms = INT64_MAX;
+    unsigned bucket = 0;
+    struct transfer *transfer = NULL;
+    while ((transfer = transfer_table_next(&loop->table, &bucket, transfer))) {
+        int64_t next_ms = loop_check(loop, transfer, now_ms);
+        if (next_ms < due_ms)
+            due_ms = next_ms;
+    }
+    loop->due_ms = due_ms;
+}
+
+static void loop_collect(struct link_loop *loop)
+{
+    CURLMsg *message;
+    int left;
+    while ((message = curl_multi_info_read(loop->multi, &left))) {
+        struct transfer *transfer = NULL;
+        struct attempt_outcome outcome;
+        if (message->msg != CURLMSG_DONE ||
+            curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer) != CURLE_OK)
+            continue;
+        attempt_outcome(transfer->attempt, message->data.result, &outcome);
+        loop_end_attempt(loop, transfer, &outcome);
+    }
+}
+
+/* The kosekifs-mount that asked is gone; its successor asks anew, with files of its own. */
+static void loop_abandon(struct link_loop *loop)
+{
+    mount_channel_done(&loop->mount);
+    unsigned bucket = 0;
+    struct transfer *transfer = NULL;
+    while ((transfer = transfer_table_next(&loop->table, &bucket, transfer))) {
+        if (transfer->state != TRANSFER_FINISHED)
+            loop_cancel(loop, transfer);
+    }
+    mount_channel_send_finished(&loop->mount, &loop->table);
+}
+
+static int loop_take_peer(struct link_loop *loop, struct ipc_message *message)
+{
+    struct room_peer peer;
+    int r = ipc_message_take(message, &peer, sizeof peer, 1);
+    if (r < 0)
+        return r;
+    if (peer.role == ROOM_KEYS) {
+        sign_channel_connect(loop->channel, steal_fd(&message->fds[0]));
+    } else if (peer.role == ROOM_MOUNT) {
+        loop_abandon(loop);
+        r = mount_channel_connect(&loop->mount, steal_fd(&message->fds[0]));
+    } else {
+        r = -EBADMSG;
+    }
+    return r;
+}
+
+/* IPC_CLOSED: the supervisor is gone. */
+static int loop_read_room(struct link_loop *loop)
+{
+    struct ipc_message message;
+    for (;;) {
+        int r = ipc_receive(ROOM_FD, &message);
+        if (r == -EAGAIN)
+            return 0;
+        if (r != 0)
+            return r;
+        if (message.type == ROOM_PEER)
+            r = loop_take_peer(loop, &message);
+        else
+            r = -EBADMSG;
+        ipc_message_done(&message);
+        if (r < 0) {
+            log_error("the supervisor sent a message that makes no sense");
+            return r;
+        }
+    }
+}
+
+static int loop_wait(struct link_loop *loop)
+{
+    struct curl_waitfd fds[2] = {{.fd = ROOM_FD, .events = CURL_WAIT_POLLIN}};
+    unsigned count = 1;
+    if (loop->mount.fd >= 0) {
+        bool write = mount_channel_wants_write(&loop->mount, &loop->table);
+        fds[count].fd = loop->mount.fd;
+        fds[count].events = write ? CURL_WAIT_POLLOUT : CURL_WAIT_POLLIN;
+        count++;
+    }
+    int64_t wait_ms = loop->due_ms == INT64_MAX ? POLL_MAX_MS : loop->due_ms - clock_monotonic_ms();
+    if (wait_ms < 0)
+        wait_ms = 0;
+    if (wait_ms > POLL_MAX_MS)
+        wait_ms = POLL_MAX_MS;
+    return curl_multi_poll(loop->multi, fds, count, (int)wait_ms, NULL) == CURLM_OK ? 0 : -EIO;
+}
+
+static void loop_read_mount(struct link_loop *loop)
+{
+    uint64_t arrivals = loop->table.arrivals;
+    if (mount_channel_read(&loop->mount, &loop->table, loop_cancel, loop) == IPC_CLOSED)
+        loop_abandon(loop);
+    if (loop->table.arrivals != arrivals)
+        loop->due_ms = 0; /* new deadlines: look at all once */
+}
+
+int link_loop_run(struct link_loop *loop)
+{
+    int flags = fcntl(ROOM_FD, F_GETFL);
+    if (flags < 0 || fcntl(ROOM_FD, F_SETFL, flags | O_NONBLOCK) < 0)
+        return -errno;
+    for (;;) {
+        int r = loop_read_room(loop);
+        if (r != 0)
+            return r == IPC_CLOSED ? 0 : r;
+        loop_read_mount(loop);
+        loop_check_due(loop, clock_monotonic_ms());
+        loop_start_ready(loop, clock_monotonic_ms());
+
+        int running;
+        if (curl_multi_perform(loop->multi, &running) != CURLM_OK)
+            return -EIO;
+        loop_collect(loop);
+        mount_channel_send_finished(&loop->mount, &loop->table);
+        loop_start_ready(loop, clock_monotonic_ms());
+        r = loop_wait(loop);
+        if (r < 0)
+            return r;
+    }
+}
+
+struct link_loop *link_loop_new(const struct config_link *config, struct tls *tls,
+                                struct sign_channel *channel)
+{
+    _cleanup_link_loop_ struct link_loop *loop = calloc(1, sizeof *loop);
+    if (!loop)
+        return NULL;
+    loop->config = config;
+    loop->channel = channel;
+    loop->due_ms = INT64_MAX;
+    mount_channel_init(&loop->mount);
+    loop->multi = curl_multi_init();
+    loop->setting = (struct attempt_setting){
+        .config = config,
+        .tls = tls,
+        .channel = channel,
+        .share = curl_share_init(),
+        .progress = loop_on_progress,
+        .due = loop_due,
+        .context = loop,
+    };
+    if (!loop->multi || !loop->setting.share)
+        return NULL;
+    /* One thread, so the share needs no locks. */
+    if (curl_share_setopt(loop->setting.share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) !=
+            CURLSHE_OK ||
+        curl_multi_setopt(loop->multi, CURLMOPT_MAXCONNECTS,
+                          (long)config->connections_max + LINK_HEADS_MAX) != CURLM_OK)
+        return NULL;
+    return steal_ptr(&loop);
+}
+
+struct link_loop *link_loop_free(struct link_loop *loop)
+{
+    if (!loop)
+        return NULL;
+    loop_abandon(loop);
+    if (loop->multi)
+        curl_multi_cleanup(loop->multi);
+    if (loop->setting.share)
+        curl_share_cleanup(loop->setting.share);
+    free(loop);
+    return NULL;
+}

@@ -1,0 +1,79 @@
+/*
+ * kosekifs-link: HEAD and GET at the configured link system, bodies into memory files. It knows
+ * the network, and neither keys nor files.
+ */
+#include "base/config.h"
+#include "base/log.h"
+#include "base/room.h"
+#include "transport/link_loop.h"
+#include "transport/request_url.h"
+#include "transport/sign_provider.h"
+#include "transport/tls.h"
+
+#include <curl/curl.h>
+#include <openssl/crypto.h>
+#include <signal.h>
+#include <string.h>
+
+/* Neither environment nor openssl.cnf has a say: no proxy, no SSLKEYLOGFILE, no other modules. */
+static void link_main_isolate(void)
+{
+    if (clearenv() != 0 || OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
+        room_fail("kosekifs-link: OpenSSL cannot be initialised");
+    (void)signal(SIGPIPE, SIG_IGN);
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+        room_fail("kosekifs-link: libcurl cannot be initialised");
+    if (sign_provider_load() < 0)
+        room_fail("kosekifs-link: OpenSSL does not take the signing provider");
+}
+
+/* Texts were checked by the supervisor when it read them; a cut one would be read beyond. */
+static void link_main_check_config(const struct config_link *config)
+{
+    if (!ipc_text_ok(config->url, sizeof config->url) ||
+        !ipc_text_ok(config->ca_file, sizeof config->ca_file) ||
+        !ipc_text_ok(config->certificate_file, sizeof config->certificate_file) ||
+        !ipc_text_ok(config->server_pin, sizeof config->server_pin) ||
+        !ipc_text_ok(config->tls_min, sizeof config->tls_min))
+        room_fail("kosekifs-link: malformed setup");
+    if (config->low_speed_time < 1 || config->low_speed_bytes < 0 || config->connections_max < 1 ||
+        config->connect_timeout < 1 || config->resume_max < 0)
+        room_fail("kosekifs-link: setup out of range");
+    const char *fault = request_url_fault(config->url);
+    if (fault)
+        room_fail("[link] url %s: %s", config->url, fault);
+}
+
+int main(void)
+{
+    static struct config_link config;
+    static struct ipc_message setup;
+    struct sign_channel channel;
+    struct tls tls;
+    char fault[ROOM_TEXT_MAX];
+
+    log_init("kosekifs-link", LOG_LEVEL_INFO);
+    link_main_isolate();
+    if (room_receive_setup(sizeof config, &setup) < 0)
+        room_fail("kosekifs-link: no setup came");
+    if (ipc_message_take(&setup, &config, sizeof config, 2) < 0)
+        room_fail("kosekifs-link: malformed setup");
+    link_main_check_config(&config);
+
+    sign_channel_init(&channel);
+    if (tls_init(&tls, &config, setup.fds[0], setup.fds[1], &channel, fault) < 0)
+        room_fail("%s", fault);
+    ipc_message_done(&setup);
+    struct link_loop *loop = link_loop_new(&config, &tls, &channel);
+    if (!loop)
+        room_fail("kosekifs-link: libcurl gives no handle");
+    int r = room_send_ready();
+    if (r == 0)
+        r = link_loop_run(loop);
+
+    link_loop_free(loop);
+    tls_done(&tls);
+    sign_channel_done(&channel);
+    curl_global_cleanup();
+    return r == 0 ? 0 : 1;
+}

@@ -1,0 +1,41 @@
+/*
+ * How requests, cancellations and events travel between kosekifs-mount and kosekifs-link. Both
+ * sides take the other for hostile: what is read here satisfies every bound below and in
+ * link_client.h, or is -EBADMSG.
+ */
+#ifndef TRANSPORT_LINK_MESSAGE_H
+#define TRANSPORT_LINK_MESSAGE_H
+
+#include "base/cleanup.h"
+#include "base/ipc.h"
+#include "transport/link_client.h"
+
+#include <stdint.h>
+
+enum link_message {
+    LINK_REQUEST = 0x200, /* to link; for GET with the memory file */
+    LINK_CANCEL,          /* to link; no payload */
+    LINK_EVENT,           /* to mount */
+};
+
+enum {
+    LINK_TIMEOUT_MAX_MS = 60 * 60 * 1000,
+    LINK_BODY_MAX = 1024 * 1024 * 1024,
+    LINK_RETRY_AFTER_MAX_S = 7 * 24 * 60 * 60, /* longer ones are cut to it */
+};
+
+_must_use_ int link_message_send_request(int fd, uint64_t id, const struct link_request *request,
+                                         int memfd);
+/* The memory file, if any, stays in the message. */
+_must_use_ int link_message_read_request(const struct ipc_message *message,
+                                         struct link_request *ret_request);
+
+_must_use_ int link_message_send_event(int fd, const struct link_event *event);
+_must_use_ int link_message_read_event(const struct ipc_message *message,
+                                       struct link_event *ret_event);
+
+/* Copies a text for the operator, which may quote what the network sent: one line of visible
+ * ASCII, the rest as '?'. */
+void link_detail_set(char detail[LINK_DETAIL_MAX], const char *format, ...) _printf_(2, 3);
+
+#endif
