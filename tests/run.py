@@ -147,13 +147,15 @@ def main():
     began = time.monotonic()
     sys.path[:0] = [str(TOP / "tests"), str(TOP / "tools")]
     sys.dont_write_bytecode = True
+    import testbed
+    reach = testbed.reachable_top()
 
     run_unittest(tally, "source", "source", words)
     for name in arguments.build or BUILDS:
         if not build(tally, name):
             continue
         run_meson_tests(tally, name, words)
-        os.environ.update(SANITIZERS if name == "san" else {}, KOSEKIFS_BUILD=str(TOP / "build" / name))
+        os.environ.update(SANITIZERS if name == "san" else {}, KOSEKIFS_BUILD=str(reach / "build" / name))
         print(f"----  system tests with build/{name}", flush=True)
         run_unittest(tally, name, "system", words)
 

@@ -1,5 +1,6 @@
 """The part of tools/demo that comes after building."""
 
+import os
 import pathlib
 import shutil
 import signal
@@ -9,7 +10,8 @@ import sys
 import testbed
 
 TOP = pathlib.Path(__file__).resolve().parents[1]
-HOME = TOP / "build" / "demo"
+REACH = testbed.reachable_top()
+HOME = REACH / "build" / "demo"
 GOOD, LARGE, TAMPERED = "K2026-000101.pdf", "K2026-000105.pdf", "K2026-000201.pdf"
 
 ENDING = (signal.SIGINT, signal.SIGTERM)
@@ -35,7 +37,7 @@ class Demo:
         say("demo: test PKI and signed certificates (tools/make-samples)")
         subprocess.run([TOP / "tools" / "make-samples", HOME / "samples"], check=True,
                        stdout=subprocess.DEVNULL)
-        self.site = testbed.Site(HOME / "site", TOP / "build" / "gcc", HOME / "samples")
+        self.site = testbed.Site(HOME / "site", REACH / "build" / "gcc", HOME / "samples")
         for path in sorted((HOME / "samples" / "documents").iterdir()):
             self.site.serve(path)
         self.link = testbed.LinkSim(HOME / "link", self.site.served, HOME / "samples" / "link")
@@ -110,6 +112,9 @@ class Demo:
 
     def keep(self):
         say(f"\ndemo: it stays mounted on {self.site.mount_point}; Ctrl-C ends it. Try, as root:")
+        if REACH != TOP:
+            say(f"  nsenter --mount -t {os.getpid()}   (others cannot walk to {TOP}, so this runs in "
+                "a mount namespace)")
         user = f"cd {self.site.mount_point} && setpriv --reuid 61101 --regid 61101 --groups 61100"
         say(f"  {user} ls -l")
         say(f"  {user} cat K2026-000104.pdf >/dev/null")
@@ -142,7 +147,7 @@ def main():
     finally:
         demo.close()
     say(f"\ndemo: unmounted and stopped; {'all as it should be' if not demo.failures else 'FAILED'}"
-        f"; what is left is in {HOME.relative_to(TOP)}")
+        f"; what is left is in {HOME.relative_to(REACH)}")
     sys.exit(1 if demo.failures else 0)
 
 

@@ -14,6 +14,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 TOP = pathlib.Path(__file__).resolve().parents[1]
@@ -41,6 +42,18 @@ for name in sys.argv[1:]:
 
 class Trouble(Exception):
     """The installation does not do what it must for any test or demo to go on."""
+
+
+def reachable_top():
+    """A path of this tree that other users can walk to. If there is none (a checkout in a home
+    directory), this program starts again in a mount namespace where the tree is also on /mnt."""
+    if "KOSEKIFS_REACH" in os.environ:
+        return pathlib.Path(os.environ["KOSEKIFS_REACH"])
+    if os.geteuid() != 0 or all(p.stat().st_mode & 0o001 for p in (TOP, *TOP.parents)):
+        return TOP
+    os.environ["KOSEKIFS_REACH"] = "/mnt"
+    os.execvp("unshare", ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /mnt && exec "$@"',
+                          str(TOP), sys.executable, "-B", *sys.argv])
 
 
 def wait_until(condition, seconds, what):
