@@ -221,11 +221,13 @@ class Site:
 
     # The daemon.
 
-    def start(self):
-        """Starts the daemon in the foreground and waits until it is mounted."""
+    def start(self, before=()):
+        """Starts the daemon in the foreground and waits until it is mounted. `before` is a command
+        line that it is started by."""
         log = open(self.log_path, "ab")
         self.daemon = start_servant(
-            [self.build / "kosekifs", "-f", self.mount_point, "-o", f"config={self.configuration}"],
+            [*before, self.build / "kosekifs", "-f", self.mount_point, "-o",
+             f"config={self.configuration}"],
             stdout=log, stderr=log, cwd="/")
         log.close()
         wait_until(lambda: self.mounted() or self.daemon.poll() is not None, START_SECONDS,

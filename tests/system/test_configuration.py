@@ -6,7 +6,7 @@ import subprocess
 import unittest
 
 import testbed
-from system.scene import SystemTest, build_directory, needs_root, samples, work_directory
+from system.scene import TOP, SystemTest, build_directory, needs_root, samples, work_directory
 
 
 
@@ -191,4 +191,18 @@ class Processes(SystemTest):
                                f"config={self.site.configuration}"], capture_output=True, text=True,
                               timeout=30)
         self.assertGreater(done.returncode, 0, done.stderr)
+        self.assertReads(self.reader, "K2026-000101.pdf")
+
+
+class Packaging(SystemTest):
+    """The shipped unit leaves the daemon what it needs."""
+
+    def test_capabilities_of_the_unit_are_enough(self):
+        unit = (TOP / "packaging" / "kosekifs.service").read_text()
+        words = next(line.partition("=")[2] for line in unit.splitlines()
+                     if line.startswith("CapabilityBoundingSet=")).split()
+        kept = ",".join("+" + word.removeprefix("CAP_").lower() for word in words)
+        self.site.stop()
+        self.site.start(before=("setpriv", "--no-new-privs", "--inh-caps", "-all",
+                                "--bounding-set", f"-all,{kept}"))
         self.assertReads(self.reader, "K2026-000101.pdf")
