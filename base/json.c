@@ -185,13 +185,18 @@ const char *json_get_text(const struct json *object, const char *key)
     return json_text(json_get(object, key));
 }
 
-bool json_get_integer(const struct json *object, const char *key, int64_t *ret_value)
+bool json_as_integer(const struct json *json, int64_t *ret_value)
 {
-    const json_t *value = tree(json_get(object, key));
+    const json_t *value = tree(json);
     if (!json_is_integer(value))
         return false;
     *ret_value = json_integer_value(value);
     return true;
+}
+
+bool json_get_integer(const struct json *object, const char *key, int64_t *ret_value)
+{
+    return json_as_integer(json_get(object, key), ret_value);
 }
 
 bool json_get_bool(const struct json *object, const char *key, bool *ret_value)

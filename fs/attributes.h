@@ -10,7 +10,8 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-enum { ATTRIBUTES_VALUE_MAX = ACCESS_ACL_SIZE > VERDICT_DN_MAX ? ACCESS_ACL_SIZE : VERDICT_DN_MAX };
+enum { ATTRIBUTES_VALUE_MAX = ACCESS_ACL_SIZE };
+_Static_assert((int)ATTRIBUTES_VALUE_MAX >= (int)VERDICT_DN_MAX, "an ACL is the longest value");
 
 void attributes_of_entry(struct mountfs *fs, const struct cache_entry *entry,
                          struct stat *ret_status);

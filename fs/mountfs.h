@@ -16,10 +16,13 @@
 #include "fs/session.h"
 #include "fs/why.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
 struct hidden;
+
+enum { MOUNTFS_RELAXED_MAX = 2048 };
 
 struct mountfs {
     const struct config_mount *config;
@@ -35,6 +38,9 @@ struct mountfs {
     struct session *session;
     uint64_t connection; /* drawn at random at each mount */
     int64_t started_s;
+    /* "NAME=LEVEL …": checks whose level the operator changed; written by the loop thread. */
+    pthread_mutex_t relaxed_lock;
+    char relaxed[MOUNTFS_RELAXED_MAX];
     atomic_ullong opens, denials, failures; /* since the start */
 };
 

@@ -47,8 +47,8 @@ struct provide_listener {
     void (*misbehaved)(void *context, enum room_role role, uint32_t index, const char *reason);
 };
 
-/* `config` and `keys` outlive the object. Takes state_fd for the store. ret_message (256 bytes)
- * explains a failure. */
+/* `config`, `keys` and the directory state_fd stay the caller's and outlive the object. ret_message
+ * (256 bytes) explains a failure. */
 _must_use_ int provide_new(const struct config_mount *config, struct keys_client *keys,
                            int state_fd, const struct provide_listener *listener,
                            char *ret_message, struct provide **ret_provide);

@@ -39,7 +39,8 @@ void *session_context(const struct session *session)
     return session->context;
 }
 
-/* Notes the request's number, and whether the kernel's INIT offers parallel directory operations. */
+/* Notes the request's number, and whether the kernel's INIT offers parallel directory operations.
+ */
 static ssize_t session_read(int fd, void *buffer, size_t size, void *userdata)
 {
     (void)userdata;

@@ -1,0 +1,95 @@
+/* See control_fetch.h. */
+#include "fs/control_fetch.h"
+
+#include "base/json.h"
+#include "fs/errno_table.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct fetching {
+    struct waiter waiter;
+    struct control *control;
+    struct mountfs *fs;
+    uint64_t peer;
+};
+
+static struct json *reply_of(int error, const char *reason)
+{
+    if (error)
+        return control_reply_error("%s: %s %s", errno_name(error), errno_meaning(error), reason);
+    _cleanup_json_ struct json *reply = control_reply_ok();
+    return reply && json_set_text(reply, "state", "ready") == 0 ? steal_ptr(&reply) : NULL;
+}
+
+static void answer(struct fetching *fetching, int error, const char *reason)
+{
+    control_answer(fetching->control, fetching->peer, reply_of(error, reason));
+    free(fetching);
+}
+
+static void fetched(struct waiter *waiter, const struct outcome *outcome)
+{
+    answer((struct fetching *)waiter, outcome->error, outcome->reason);
+}
+
+static void looked_up(struct waiter *waiter, const struct outcome *outcome)
+{
+    struct fetching *fetching = (struct fetching *)waiter;
+    waiter->complete = fetched;
+    int error = outcome->error ? outcome->error
+                               : provide_content(fetching->fs->provide, &outcome->entry, waiter);
+    if (error)
+        answer(fetching, error, outcome->reason);
+}
+
+/* 0: parked; else the outcome. */
+static int begin(struct fetching *fetching, const struct certname *name, bool again, char *reason)
+{
+    struct mountfs *fs = fetching->fs;
+    struct cache_entry entry;
+    int found = cache_find(fs->cache, name, &entry);
+    if (found < 0)
+        return errno_of_store(found);
+    enum provide_state state =
+        found == CACHE_MISS ? PROVIDE_FETCHABLE : provide_state_of(fs->provide, &entry);
+    if (state == PROVIDE_STALE)
+        return ENOKEY;
+    if (state == PROVIDE_REJECTED && !again)
+        return provide_rejection(fs->provide, &entry, reason);
+    if (state == PROVIDE_UNVERIFIED || (found == 0 && entry.state == CACHE_WITHHELD)) {
+        fetching->waiter.complete = fetched;
+        return provide_content(fs->provide, &entry, &fetching->waiter);
+    }
+    if (again)
+        provide_forget(fs->provide, name);
+    return provide_lookup(fs->provide, name, &fetching->waiter);
+}
+
+struct json *control_fetch(const struct control_call *call, bool *ret_later)
+{
+    struct certname name;
+    struct cache_entry entry;
+    char reason[VERDICT_TEXT_MAX] = "";
+    bool again = false;
+    const char *text = json_get_text(call->request, "name");
+    if (!text || !certname_parse(text, &name))
+        return control_reply_error("not the name of a certificate");
+    if (json_get(call->request, "again") && !json_get_bool(call->request, "again", &again))
+        return control_reply_error("again is true or false");
+    if (cache_find(call->fs->cache, &name, &entry) == 0 &&
+        provide_state_of(call->fs->provide, &entry) == PROVIDE_READY)
+        return reply_of(0, "");
+    struct fetching *fetching = calloc(1, sizeof *fetching);
+    if (!fetching)
+        return NULL;
+    *fetching = (struct fetching){
+        .waiter.complete = looked_up, .control = call->control, .fs = call->fs, .peer = call->peer};
+    int error = begin(fetching, &name, again, reason);
+    if (!error) {
+        *ret_later = true;
+        return NULL;
+    }
+    free(fetching);
+    return reply_of(error, reason);
+}

@@ -1,0 +1,270 @@
+/*
+ * See hidden.h. Inode numbers: the fixed ones of mountfs.h; a report is its certificate's number
+ * with REPORT_BIT; a note under why/ gets a number from a ring of names asked for, since such a
+ * name need not exist anywhere.
+ */
+#include "fs/hidden.h"
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "fs/errno_table.h"
+#include "fs/status.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+enum {
+    REPORT_BIT = 1u << 30,
+    WHY_INODE_FIRST = 1u << 31,
+    WHY_NAMES_MAX = 1024,
+    OPEN_TEXTS_MAX = 4096,
+    HIDDEN_TEXT_MAX = 256 * 1024,
+};
+
+struct open_text {
+    struct open_text *next;
+    uint64_t handle;
+    char *text;
+    size_t size;
+};
+
+struct hidden {
+    pthread_mutex_t lock; /* guards all below */
+    uint64_t next_handle;
+    unsigned open_count;
+    struct open_text *open;
+    uint32_t next_name;
+    struct certname names[WHY_NAMES_MAX];
+};
+
+struct hidden *hidden_new(void)
+{
+    struct hidden *hidden = calloc(1, sizeof *hidden);
+    if (!hidden)
+        return NULL;
+    pthread_mutex_init(&hidden->lock, NULL);
+    hidden->next_handle = 1;
+    return hidden;
+}
+
+static void open_text_free(struct open_text *text)
+{
+    free(text->text);
+    free(text);
+}
+
+struct hidden *hidden_free(struct hidden *hidden)
+{
+    if (!hidden)
+        return NULL;
+    while (hidden->open) {
+        struct open_text *text = hidden->open;
+        hidden->open = text->next;
+        open_text_free(text);
+    }
+    pthread_mutex_destroy(&hidden->lock);
+    free(hidden);
+    return NULL;
+}
+
+bool hidden_owns(uint64_t inode)
+{
+    return (inode >= INODE_HIDDEN && inode <= INODE_WHYS) || inode > CACHE_INODE_LAST;
+}
+
+bool hidden_is_directory(uint64_t inode)
+{
+    return inode == INODE_HIDDEN || inode == INODE_REPORTS || inode == INODE_WHYS;
+}
+
+/* --- names ------------------------------------------------------------------------------------ */
+
+static uint64_t why_inode(struct hidden *hidden, const struct certname *name)
+{
+    pthread_mutex_lock(&hidden->lock);
+    uint32_t slot = 0;
+    while (slot < WHY_NAMES_MAX && strcmp(hidden->names[slot].text, name->text) != 0 &&
+           hidden->names[slot].text[0])
+        slot++;
+    if (slot == WHY_NAMES_MAX) {
+        slot = hidden->next_name;
+        hidden->next_name = (slot + 1) % WHY_NAMES_MAX;
+    }
+    hidden->names[slot] = *name;
+    pthread_mutex_unlock(&hidden->lock);
+    return (uint64_t)WHY_INODE_FIRST + slot;
+}
+
+static bool why_name(struct hidden *hidden, uint64_t inode, struct certname *ret_name)
+{
+    uint64_t slot = inode - WHY_INODE_FIRST;
+    if (inode < WHY_INODE_FIRST || slot >= WHY_NAMES_MAX)
+        return false;
+    pthread_mutex_lock(&hidden->lock);
+    *ret_name = hidden->names[slot];
+    pthread_mutex_unlock(&hidden->lock);
+    return ret_name->text[0] != '\0';
+}
+
+static bool may_see_report(struct mountfs *fs, struct caller *caller, const struct certname *name)
+{
+    const struct access_question question = {
+        .want = ACCESS_XATTR, .stored = true, .now_s = clock_realtime_s()};
+    struct access_decision decision;
+    return access_decide(fs->access, caller, name, &question, &decision);
+}
+
+static uint64_t report_inode(struct mountfs *fs, struct caller *caller, const char *file)
+{
+    struct certname name;
+    struct cache_entry entry;
+    char text[CERTNAME_MAX + sizeof ".json"];
+    size_t size = strlen(file);
+    if (size >= sizeof text || size < sizeof ".json" ||
+        strcmp(file + size - (sizeof ".json" - 1), ".json") != 0)
+        return 0;
+    snprintf(text, sizeof text, "%.*s", (int)(size - (sizeof ".json" - 1)), file);
+    if (!certname_parse(text, &name) || !may_see_report(fs, caller, &name))
+        return 0;
+    if (cache_find(fs->cache, &name, &entry) != 0 || entry.state == CACHE_KNOWN)
+        return 0;
+    return entry.inode | REPORT_BIT;
+}
+
+uint64_t hidden_lookup(struct mountfs *fs, struct caller *caller, uint64_t parent, const char *name)
+{
+    static const struct {
+        const char *name;
+        uint64_t inode;
+    } fixed[] = {{"status.json", INODE_STATUS},
+                 {"metrics", INODE_METRICS},
+                 {"report", INODE_REPORTS},
+                 {"why", INODE_WHYS}};
+    struct certname certname;
+    if (parent == INODE_REPORTS)
+        return report_inode(fs, caller, name);
+    if (parent == INODE_WHYS)
+        return certname_parse(name, &certname) ? why_inode(fs->hidden, &certname) : 0;
+    for (size_t i = 0; parent == INODE_HIDDEN && i < sizeof fixed / sizeof *fixed; i++)
+        if (strcmp(name, fixed[i].name) == 0)
+            return fixed[i].inode;
+    return 0;
+}
+
+/* --- texts ------------------------------------------------------------------------------------ */
+
+static int report_text(struct mountfs *fs, struct caller *caller, uint64_t inode, char **ret_text)
+{
+    struct cache_entry entry;
+    _cleanup_free_ struct verdict *verdict = malloc(sizeof *verdict);
+    if (!verdict)
+        return ENOMEM;
+    if (cache_find_inode(fs->cache, (uint32_t)(inode & ~(uint64_t)REPORT_BIT), &entry) != 0)
+        return ENOENT;
+    if (!may_see_report(fs, caller, &entry.name))
+        return EACCES;
+    if (cache_verdict(fs->cache, &entry.name, verdict) != 0)
+        return ENOENT;
+    _cleanup_json_ struct json *report = verdict_report(verdict);
+    *ret_text = report ? json_print(report) : NULL;
+    return *ret_text ? 0 : ENOMEM;
+}
+
+static int why_text(struct mountfs *fs, struct caller *caller, uint64_t inode, char **ret_text)
+{
+    struct certname name;
+    struct why_note note;
+    char time[RFC3339_SIZE];
+    int size;
+    if (!why_name(fs->hidden, inode, &name))
+        return ESTALE;
+    if (!why_find(fs->why, caller->uid, &name, &note) || note.error == 0) {
+        size = asprintf(ret_text, "No attempt of yours at this name has failed lately.\n");
+    } else if (note.error == EACCES) {
+        size = asprintf(ret_text, "%s %s\n", errno_meaning(EACCES), errno_advice(EACCES));
+    } else {
+        rfc3339_format(note.at_s, time);
+        size = asprintf(ret_text, "%s %s\n%s\n%s\n%s\n", time, errno_name(note.error),
+                        errno_meaning(note.error), note.reason, errno_advice(note.error));
+    }
+    return size < 0 ? ENOMEM : 0;
+}
+
+static int status_text(struct mountfs *fs, char **ret_text)
+{
+    _cleanup_json_ struct json *status = status_object(fs);
+    *ret_text = status ? json_print(status) : NULL;
+    return *ret_text ? 0 : ENOMEM;
+}
+
+static int make_text(struct mountfs *fs, struct caller *caller, uint64_t inode, char **ret_text)
+{
+    if (inode == INODE_STATUS)
+        return status_text(fs, ret_text);
+    if (inode == INODE_METRICS) {
+        *ret_text = status_metrics(fs);
+        return *ret_text ? 0 : ENOMEM;
+    }
+    if (inode >= WHY_INODE_FIRST)
+        return why_text(fs, caller, inode, ret_text);
+    return report_text(fs, caller, inode, ret_text);
+}
+
+int hidden_open(struct mountfs *fs, struct caller *caller, uint64_t inode, uint64_t *ret_handle)
+{
+    _cleanup_free_ char *text = NULL;
+    int error = make_text(fs, caller, inode, &text);
+    if (error)
+        return error;
+    struct open_text *open = calloc(1, sizeof *open);
+    if (!open)
+        return ENOMEM;
+    open->size = strnlen(text, HIDDEN_TEXT_MAX);
+    open->text = steal_ptr(&text);
+    pthread_mutex_lock(&fs->hidden->lock);
+    bool room = fs->hidden->open_count < OPEN_TEXTS_MAX;
+    if (room) {
+        *ret_handle = open->handle = fs->hidden->next_handle++;
+        open->next = fs->hidden->open;
+        fs->hidden->open = open;
+        fs->hidden->open_count++;
+    }
+    pthread_mutex_unlock(&fs->hidden->lock);
+    if (!room)
+        open_text_free(open);
+    return room ? 0 : EAGAIN;
+}
+
+size_t hidden_read(struct mountfs *fs, uint64_t handle, uint64_t offset, char *out, size_t size,
+                   int *ret_error)
+{
+    size_t got = 0;
+    pthread_mutex_lock(&fs->hidden->lock);
+    const struct open_text *open = fs->hidden->open;
+    while (open && open->handle != handle)
+        open = open->next;
+    if (open && offset < open->size) {
+        got = open->size - offset < size ? open->size - offset : size;
+        memcpy(out, open->text + offset, got);
+    }
+    pthread_mutex_unlock(&fs->hidden->lock);
+    *ret_error = open ? 0 : ESTALE;
+    return got;
+}
+
+void hidden_release(struct mountfs *fs, uint64_t handle)
+{
+    pthread_mutex_lock(&fs->hidden->lock);
+    struct open_text **link = &fs->hidden->open;
+    while (*link && (*link)->handle != handle)
+        link = &(*link)->next;
+    struct open_text *open = *link;
+    if (open) {
+        *link = open->next;
+        fs->hidden->open_count--;
+    }
+    pthread_mutex_unlock(&fs->hidden->lock);
+    if (open)
+        open_text_free(open);
+}

@@ -1,0 +1,396 @@
+/*
+ * kosekifs-mount: answers the kernel, decides who may read, keeps store and audit trail. Started by
+ * the supervisor with everything it needs (fs/mount_setup.h); opens nothing outside its state
+ * directory and /proc.
+ *
+ * Threads: main runs the FUSE session's threads and waits for them; the loop thread hears
+ * supervisor, link and verify; provide has a store thread; the control socket has one.
+ */
+#include "fs/mountfs.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memfd.h"
+#include "base/room.h"
+#include "base/trust.h"
+#include "fs/control.h"
+#include "fs/hidden.h"
+#include "fs/mount_setup.h"
+#include "fs/ops.h"
+#include "keys/keys_client.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+
+struct program {
+    struct mount_setup setup;
+    struct mountfs fs;
+    struct keys_client *keys;
+    struct control *control;
+    pthread_t loop;
+    int ending; /* eventfd: the loop thread shall leave */
+    int state_fd, proc_fd;
+};
+
+/* --- what others tell of ---------------------------------------------------------------------- */
+
+static void on_fetched(void *context, const struct certname *name, int error, uint32_t status,
+                       uint64_t size, const char *detail)
+{
+    struct mountfs *fs = context;
+    char status_text[16], size_text[24];
+    snprintf(status_text, sizeof status_text, "%u", status);
+    snprintf(size_text, sizeof size_text, "%llu", (unsigned long long)size);
+    const struct audit_event event = {
+        .kind = AUDIT_FETCH,
+        .result = error ? AUDIT_FAILED : AUDIT_OK,
+        .error = error,
+        .name = name->text,
+        .text = error ? detail : NULL,
+        .detail = {{"http_status", status_text}, {"size", size_text}},
+    };
+    if (audit_write(fs->audit, &event) < 0)
+        log_warning("a fetch could not be recorded");
+}
+
+static void on_judged(void *context, const struct certname *name, const struct verdict *verdict)
+{
+    struct mountfs *fs = context;
+    char reason[VERDICT_TEXT_MAX], digest[2 * SHA256_SIZE + 1], trust[2 * SHA256_SIZE + 1];
+    bool passed = verdict->indication == VERDICT_TOTAL_PASSED;
+    verdict_explain(verdict, reason);
+    hex_encode(verdict->document_sha256, SHA256_SIZE, digest);
+    hex_encode(verdict->trust_generation, SHA256_SIZE, trust);
+    const struct audit_event event = {
+        .kind = AUDIT_VERDICT,
+        .result = passed ? AUDIT_OK : AUDIT_FAILED,
+        .name = name->text,
+        .reason = verdict_indication_text(verdict->indication),
+        .text = passed ? NULL : reason,
+        .detail = {{"document_sha256", digest}, {"trust_generation", trust}},
+    };
+    if (audit_write(fs->audit, &event) < 0)
+        log_warning("a verdict could not be recorded");
+}
+
+static void on_withdrawn(void *context, uint32_t inode)
+{
+    struct mountfs *fs = context;
+    if (fs->session)
+        session_invalidate(fs->session, inode);
+}
+
+static void on_misbehaved(void *context, enum room_role role, uint32_t index, const char *reason)
+{
+    struct mountfs *fs = context;
+    const struct room_peer peer = {.role = role, .index = index};
+    log_error("kosekifs-%s %u %s; it is replaced", room_role_name(role), index, reason);
+    alerts_raise(fs->alerts, ALERT_CRITICAL, ALERT_PROCESS, room_role_name(role),
+                 "Look at the log; if it happens again, keep the certificate for analysis.",
+                 "process %s: %s", room_role_name(role), reason);
+    if (ipc_send(ROOM_FD, ROOM_KILL, 0, &peer, sizeof peer, NULL, 0) < 0)
+        log_error("the supervisor cannot be told");
+}
+
+static int on_alert(void *context, const struct alert_message *message)
+{
+    (void)context;
+    return ipc_send(ROOM_FD, ROOM_ALERT, 0, message, sizeof *message, NULL, 0);
+}
+
+/* --- trust and policy ------------------------------------------------------------------------- */
+
+static void note_relaxed(struct mountfs *fs, struct bytes bundle)
+{
+    struct trust_item item;
+    size_t offset = 0, used = 0;
+    pthread_mutex_lock(&fs->relaxed_lock);
+    fs->relaxed[0] = '\0';
+    while (trust_bundle_next(bundle, &offset, &item) == 1) {
+        if (item.kind != TRUST_POLICY || used + item.content.size + 2 > sizeof fs->relaxed)
+            continue;
+        int size =
+            snprintf(fs->relaxed + used, sizeof fs->relaxed - used, "%s%.*s", used ? " " : "",
+                     (int)item.content.size, (const char *)item.content.data);
+        used += (size_t)size;
+    }
+    pthread_mutex_unlock(&fs->relaxed_lock);
+}
+
+static int take_trust(struct mountfs *fs, int fd)
+{
+    _cleanup_mapping_ struct mapping bundle = {0};
+    uint8_t generation[SHA256_SIZE];
+    char text[2 * SHA256_SIZE + 1];
+    int error = mapping_open(fd, TRUST_BUNDLE_MAX, &bundle);
+    if (error < 0)
+        return error;
+    error = sha256(bundle.data, bundle.size, generation);
+    if (error < 0)
+        return error;
+    note_relaxed(fs, bytes_of(bundle.data, bundle.size));
+    hex_encode(generation, SHA256_SIZE, text);
+    const struct audit_event event = {
+        .kind = AUDIT_TRUST,
+        .text = fs->relaxed[0] ? fs->relaxed : NULL,
+        .detail = {{"generation", text}},
+    };
+    error = audit_write(fs->audit, &event);
+    if (error < 0)
+        return error;
+    provide_set_trust(fs->provide, generation);
+    return 0;
+}
+
+static int record_policy(struct mountfs *fs)
+{
+    char version[ACCESS_VERSION_SIZE], text[2 * SHA256_SIZE + 1];
+    uint8_t digest[SHA256_SIZE];
+    access_version(fs->access, version, digest);
+    hex_encode(digest, SHA256_SIZE, text);
+    const struct audit_event event = {
+        .kind = AUDIT_CONFIGURATION,
+        .text = "access policy",
+        .detail = {{"sha256", text}, {"version", version}},
+    };
+    int result = audit_write(fs->audit, &event);
+    return result < 0 ? result : 0;
+}
+
+/* The policy in a sealed memory file, checked. */
+static int map_policy(int fd, struct mapping *ret_mapping)
+{
+    struct mapping mapping;
+    int error = mapping_open(fd, sizeof(struct access_policy), &mapping);
+    if (error < 0)
+        return error;
+    if (mapping.size != sizeof(struct access_policy) ||
+        !access_policy_valid((const struct access_policy *)(const void *)mapping.data)) {
+        mapping_close(&mapping);
+        return -EBADMSG;
+    }
+    *ret_mapping = mapping;
+    return 0;
+}
+
+static int take_policy(struct mountfs *fs, int fd)
+{
+    _cleanup_mapping_ struct mapping mapping = {0};
+    int error = map_policy(fd, &mapping);
+    if (error < 0)
+        return error;
+    error = access_replace(fs->access, (const struct access_policy *)(const void *)mapping.data);
+    return error < 0 ? error : record_policy(fs);
+}
+
+/* --- loop thread ------------------------------------------------------------------------------ */
+
+static void take_peer(struct program *program, struct ipc_message *message)
+{
+    struct room_peer peer;
+    if (ipc_message_take(message, &peer, sizeof peer, 1) < 0)
+        return;
+    int fd = steal_fd(&message->fds[0]);
+    if (peer.role == ROOM_KEYS)
+        keys_client_connect(program->keys, fd);
+    else
+        provide_connect(program->fs.provide, peer.role, peer.index, fd);
+}
+
+/* False when the supervisor is gone. */
+static bool on_supervisor(struct program *program)
+{
+    _cleanup_free_ struct ipc_message *message = malloc(sizeof *message);
+    if (!message)
+        return true; /* poll says so again */
+    int result = ipc_receive(ROOM_FD, message);
+    if (result != 0)
+        return result == -EBADMSG;
+    int error = 0;
+    if (message->type == ROOM_PEER)
+        take_peer(program, message);
+    else if (message->type == ROOM_TRUST && message->fd_count == 1)
+        error = take_trust(&program->fs, message->fds[0]);
+    else if (message->type == ROOM_POLICY && message->fd_count == 1)
+        error = take_policy(&program->fs, message->fds[0]);
+    if (error < 0)
+        log_error("what the supervisor sent was not taken: %s", strerror(-error));
+    ipc_message_done(message);
+    return true;
+}
+
+static void *loop_run(void *argument)
+{
+    struct program *program = argument;
+    for (;;) {
+        struct pollfd fds[PROVIDE_POLLFD_MAX + 2];
+        int timeout_ms;
+        unsigned count = provide_pollfds(program->fs.provide, fds, &timeout_ms);
+        fds[count] = (struct pollfd){.fd = ROOM_FD, .events = POLLIN};
+        fds[count + 1] = (struct pollfd){.fd = program->ending, .events = POLLIN};
+        if (poll(fds, count + 2, timeout_ms) < 0)
+            continue;
+        if (fds[count + 1].revents)
+            return NULL;
+        provide_dispatch(program->fs.provide, fds, count);
+        if (fds[count].revents && !on_supervisor(program)) {
+            log_error("the supervisor is gone");
+            session_stop(program->fs.session);
+            return NULL;
+        }
+    }
+}
+
+/* --- start and end ---------------------------------------------------------------------------- */
+
+static void open_records(struct program *program)
+{
+    struct mountfs *fs = &program->fs;
+    int error = alerts_new(program->state_fd, &program->setup.alerts, on_alert, NULL, &fs->alerts);
+    if (error < 0)
+        room_fail("the list of alerts cannot be opened: %s", strerror(-error));
+    error = audit_open(program->state_fd, &program->setup.audit, alerts_observe, fs->alerts, &fs->audit);
+    if (error < 0)
+        room_fail("the audit trail cannot be opened: %s",
+                  error == -EBUSY ? "another daemon writes it" : strerror(-error));
+    alerts_set_audit(fs->alerts, fs->audit);
+    error = grants_open(program->state_fd, NULL, NULL, &fs->grants);
+    if (error < 0)
+        room_fail("the grants cannot be read: %s", strerror(-error));
+}
+
+static void open_access(struct program *program, int policy_fd)
+{
+    _cleanup_mapping_ struct mapping policy = {0};
+    struct mountfs *fs = &program->fs;
+    int error = map_policy(policy_fd, &policy);
+    if (error == 0)
+        error = access_new((const struct access_policy *)(const void *)policy.data, fs->grants,
+                           program->state_fd, &fs->access);
+    if (error < 0)
+        room_fail("the access policy was not taken: %s", strerror(-error));
+    program->proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (program->proc_fd < 0 || caller_table_new(program->proc_fd, &fs->callers) < 0)
+        room_fail("/proc cannot be opened: %s", strerror(errno));
+}
+
+/* The keys process first: the store asks for data keys when it opens. */
+static void wait_for_keys(struct program *program)
+{
+    while (true) {
+        struct ipc_message *message = malloc(sizeof *message);
+        struct room_peer peer;
+        if (!message || ipc_receive(ROOM_FD, message) != 0)
+            room_fail("no connection to the keys process");
+        bool keys = message->type == ROOM_PEER &&
+                    ipc_message_take(message, &peer, sizeof peer, 1) == 0 && peer.role == ROOM_KEYS;
+        if (keys)
+            keys_client_connect(program->keys, steal_fd(&message->fds[0]));
+        ipc_message_done(message);
+        free(message);
+        if (keys)
+            return;
+    }
+}
+
+static void open_provide(struct program *program)
+{
+    struct mountfs *fs = &program->fs;
+    const struct provide_listener listener = {fs, on_fetched, on_judged, on_withdrawn,
+                                              on_misbehaved};
+    char message[256] = "";
+    if (keys_client_new(&program->keys) < 0)
+        room_fail("memory is short");
+    wait_for_keys(program);
+    int error = provide_new(&program->setup.mount, program->keys, program->state_fd, &listener,
+                            message, &fs->provide);
+    if (error < 0)
+        room_fail("the store cannot be opened: %s", message[0] ? message : strerror(-error));
+    fs->cache = provide_cache(fs->provide);
+}
+
+static void record_life(struct mountfs *fs, enum audit_kind kind)
+{
+    const struct audit_event event = {.kind = kind, .detail = {{"version", KOSEKIFS_VERSION}}};
+    if (audit_write(fs->audit, &event) < 0 && kind == AUDIT_START)
+        room_fail("the audit trail cannot be written");
+}
+
+static void start(struct program *program, struct ipc_message *message)
+{
+    struct mountfs *fs = &program->fs;
+    int *fds = message->fds;
+    fs->config = &program->setup.mount;
+    fs->started_s = clock_realtime_s();
+    pthread_mutex_init(&fs->relaxed_lock, NULL);
+    fs->why = why_new();
+    fs->hidden = hidden_new();
+    program->ending = eventfd(0, EFD_CLOEXEC);
+    if (!fs->why || !fs->hidden || program->ending < 0 ||
+        random_bytes(&fs->connection, sizeof fs->connection) < 0)
+        room_fail("memory, descriptors or randomness are short");
+    program->state_fd = steal_fd(&fds[MOUNT_FD_STATE]);
+    open_records(program);
+    open_access(program, fds[MOUNT_FD_POLICY]);
+    open_provide(program);
+    record_life(fs, AUDIT_START);
+    int error = record_policy(fs);
+    if (error == 0)
+        error = take_trust(fs, fds[MOUNT_FD_TRUST]);
+    if (error == 0)
+        error = session_new(steal_fd(&fds[MOUNT_FD_FUSE]), ops_table(), fs, &fs->session);
+    if (error == 0)
+        error = control_new(fs, steal_fd(&fds[MOUNT_FD_CONTROL]), &program->control);
+    if (error == 0)
+        error = -pthread_create(&program->loop, NULL, loop_run, program);
+    if (error < 0)
+        room_fail("not started: %s", strerror(-error));
+}
+
+static void end(struct program *program)
+{
+    struct mountfs *fs = &program->fs;
+    uint64_t one = 1;
+    if (write(program->ending, &one, sizeof one) < 0)
+        log_debug("eventfd full");
+    pthread_join(program->loop, NULL);
+    control_free(program->control);
+    provide_free(fs->provide);
+    record_life(fs, AUDIT_STOP);
+    alerts_set_audit(fs->alerts, NULL);
+    audit_close(fs->audit);
+    alerts_free(fs->alerts);
+    access_free(fs->access);
+    grants_close(fs->grants);
+    caller_table_free(fs->callers);
+    cleanup_close(&program->proc_fd);
+    cleanup_close(&program->state_fd);
+    session_free(fs->session);
+    keys_client_free(program->keys);
+    hidden_free(fs->hidden);
+    why_free(fs->why);
+    cleanup_close(&program->ending);
+}
+
+int main(void)
+{
+    static struct program program;
+    static struct ipc_message message;
+    log_init("kosekifs-mount", LOG_LEVEL_INFO);
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    if (room_receive_setup(sizeof program.setup, &message) < 0)
+        return 1; /* not started by the supervisor */
+    if (ipc_message_take(&message, &program.setup, sizeof program.setup, MOUNT_FD_COUNT) < 0)
+        room_fail("the setup does not fit this program: are all programs of one version?");
+    start(&program, &message);
+    ipc_message_done(&message);
+    if (room_send_ready() < 0)
+        return 1;
+    int error = session_run(program.fs.session, (unsigned)program.setup.mount.fuse_threads);
+    end(&program);
+    return error < 0 ? 1 : 0;
+}

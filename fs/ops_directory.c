@@ -1,0 +1,132 @@
+/*
+ * Listings: only what is stored, valid and openable by the caller, so that listing, indexing and
+ * backup never fetch and never meet an error. The offset of an entry is its inode number, which is
+ * never reused: additions and removals make no listing repeat or skip.
+ */
+#include "base/clock.h"
+#include "fs/attributes.h"
+#include "fs/hidden.h"
+#include "fs/ops_private.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { PAGE = 32, OFFSET_DOT = 1, OFFSET_DOTDOT = 2 };
+
+struct listing {
+    fuse_req_t request;
+    bool plus;
+    char *out;
+    size_t size, used;
+};
+
+void ops_opendir(fuse_req_t request, fuse_ino_t inode, struct fuse_file_info *file)
+{
+    struct mountfs *fs = ops_fs(request);
+    struct caller caller;
+    if (inode != INODE_ROOT && !hidden_is_directory(inode)) {
+        fuse_reply_err(request, ENOTDIR);
+        return;
+    }
+    if (inode == INODE_ROOT) {
+        ops_caller(request, &caller);
+        const struct audit_event event = {.kind = AUDIT_LIST, .caller = &caller};
+        if (audit_write(fs->audit, &event) < 0) {
+            fuse_reply_err(request, EPERM);
+            return;
+        }
+    }
+    file->fh = 0;
+    fuse_reply_open(request, file);
+}
+
+/* False when the buffer is full. */
+static bool add(struct listing *listing, const char *name, const struct fuse_entry_param *param,
+                off_t next)
+{
+    char *where = listing->out + listing->used;
+    size_t left = listing->size - listing->used;
+    size_t needed =
+        listing->plus ? fuse_add_direntry_plus(listing->request, where, left, name, param, next)
+                      : fuse_add_direntry(listing->request, where, left, name, &param->attr, next);
+    if (needed > left)
+        return false;
+    listing->used += needed;
+    return true;
+}
+
+static bool add_dots(struct listing *listing, uint64_t inode, off_t offset)
+{
+    struct fuse_entry_param param = {0}; /* node id 0: the kernel keeps no reference */
+    param.attr.st_mode = S_IFDIR;
+    param.attr.st_ino = inode;
+    if (offset < OFFSET_DOT && !add(listing, ".", &param, OFFSET_DOT))
+        return false;
+    param.attr.st_ino = INODE_ROOT;
+    return offset >= OFFSET_DOTDOT || add(listing, "..", &param, OFFSET_DOTDOT);
+}
+
+static bool listable(struct mountfs *fs, struct caller *caller, const struct cache_entry *entry,
+                     int64_t now_s)
+{
+    const struct access_question question = {.want = ACCESS_LIST, .stored = true, .now_s = now_s};
+    struct access_decision decision;
+    return provide_state_of(fs->provide, entry) == PROVIDE_READY &&
+           access_decide(fs->access, caller, &entry->name, &question, &decision);
+}
+
+static int add_certificates(struct listing *listing, struct caller *caller, off_t offset)
+{
+    struct mountfs *fs = ops_fs(listing->request);
+    int64_t now_s = clock_realtime_s();
+    uint32_t cursor = offset < CACHE_INODE_FIRST ? 0 : (uint32_t)offset;
+    for (;;) {
+        struct cache_entry page[PAGE];
+        size_t filled = 0;
+        int error = cache_list(fs->cache, &cursor, page, PAGE, &filled);
+        if (error < 0 || filled == 0)
+            return error;
+        for (size_t i = 0; i < filled; i++) {
+            struct fuse_entry_param param;
+            if (!listable(fs, caller, &page[i], now_s))
+                continue;
+            ops_fill_entry(fs, &page[i], true, &param);
+            if (!add(listing, page[i].name.text, &param, page[i].inode))
+                return 0;
+        }
+    }
+}
+
+static void read_directory(fuse_req_t request, fuse_ino_t inode, size_t size, off_t offset,
+                           bool plus)
+{
+    _cleanup_free_ char *out = malloc(size ? size : 1);
+    struct listing listing = {.request = request, .plus = plus, .out = out, .size = size};
+    struct caller caller;
+    int error = 0;
+    if (!out || offset < 0 || offset > CACHE_INODE_LAST) {
+        fuse_reply_err(request, out ? EINVAL : ENOMEM);
+        return;
+    }
+    ops_caller(request, &caller);
+    if (add_dots(&listing, inode, offset) && inode == INODE_ROOT)
+        error = add_certificates(&listing, &caller, offset);
+    if (error < 0 && listing.used == 0)
+        fuse_reply_err(request, EIO);
+    else
+        fuse_reply_buf(request, out, listing.used);
+}
+
+void ops_readdir(fuse_req_t request, fuse_ino_t inode, size_t size, off_t offset,
+                 struct fuse_file_info *file)
+{
+    (void)file;
+    read_directory(request, inode, size, offset, false);
+}
+
+void ops_readdirplus(fuse_req_t request, fuse_ino_t inode, size_t size, off_t offset,
+                     struct fuse_file_info *file)
+{
+    (void)file;
+    read_directory(request, inode, size, offset, true);
+}

@@ -1,0 +1,230 @@
+/*
+ * OPEN, READ, RELEASE. An open of what is ready is answered at once; everything else is parked with
+ * provide. Right and record come immediately before the reply, in grant().
+ */
+#include "base/clock.h"
+#include "base/log.h"
+#include "fs/errno_table.h"
+#include "fs/hidden.h"
+#include "fs/ops_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+struct opening {
+    fuse_req_t request;
+    struct fuse_file_info *file;
+    struct caller *caller;
+    uint64_t unique;
+};
+
+static int record_open(struct mountfs *fs, const struct opening *opening,
+                       const struct certname *name, enum audit_result result, int error,
+                       const struct access_decision *decision, const char *text)
+{
+    const struct audit_event event = {
+        .kind = AUDIT_OPEN,
+        .result = result,
+        .error = error,
+        .caller = opening->caller,
+        .name = name->text,
+        .role = decision ? access_role_name(decision->role) : NULL,
+        .affair = decision ? decision->affair : NULL,
+        .purpose = decision ? decision->purpose : NULL,
+        .reason = decision ? access_reason_name(decision->reason) : errno_name(error),
+        .text = text,
+        .connection = fs->connection,
+        .unique = opening->unique,
+    };
+    return audit_write(fs->audit, &event);
+}
+
+static void refuse(struct mountfs *fs, const struct opening *opening, const struct certname *name,
+                   const struct access_decision *decision)
+{
+    if (decision->may_read && decision->reason == ACCESS_NOT_STORED) {
+        fuse_reply_err(opening->request, ENOENT);
+        return;
+    }
+    atomic_fetch_add(&fs->denials, 1);
+    int error = decision->reason == ACCESS_COUNT_LOST ? EPERM : EACCES;
+    if (record_open(fs, opening, name, AUDIT_DENIED, error, decision, NULL) < 0)
+        error = EPERM;
+    ops_reply_failure(opening->request, opening->caller->uid, name, error, "");
+}
+
+static void fail(struct mountfs *fs, const struct opening *opening, const struct certname *name,
+                 int error, const char *reason)
+{
+    if (record_open(fs, opening, name, AUDIT_FAILED, error, NULL, reason) < 0)
+        error = EPERM;
+    ops_reply_failure(opening->request, opening->caller->uid, name, error, reason);
+}
+
+/* The last gate: state, right and record, in this order, then the answer. */
+static void grant(struct mountfs *fs, const struct opening *opening,
+                  const struct cache_entry *entry)
+{
+    struct access_decision decision;
+    const struct access_question question = {
+        .want = ACCESS_REPLY,
+        .stored = true,
+        .now_s = clock_realtime_s(),
+        .connection = fs->connection,
+        .unique = opening->unique,
+    };
+    if (provide_state_of(fs->provide, entry) != PROVIDE_READY) {
+        fail(fs, opening, &entry->name, ENOKEY, "trust changed while the certificate was read");
+        return;
+    }
+    if (!access_decide(fs->access, opening->caller, &entry->name, &question, &decision)) {
+        refuse(fs, opening, &entry->name, &decision);
+        return;
+    }
+    if (record_open(fs, opening, &entry->name, AUDIT_OK, 0, &decision, NULL) < 0) {
+        ops_reply_failure(opening->request, opening->caller->uid, &entry->name, EPERM,
+                          "audit trail");
+        return;
+    }
+    atomic_fetch_add(&fs->opens, 1);
+    why_record(fs->why, opening->caller->uid, &entry->name, 0, "");
+    opening->file->keep_cache = 1;
+    opening->file->noflush = 1;
+    opening->file->fh = opening->unique;
+    fuse_reply_open(opening->request, opening->file);
+}
+
+static void opened(struct waiter *waiter, const struct outcome *outcome)
+{
+    struct parked *parked = (struct parked *)waiter;
+    struct fuse_file_info file = parked->file;
+    const struct certname name = parked->name;
+    struct mountfs *fs = ops_fs(parked->request);
+    struct caller caller;
+    caller_of(fs->callers, parked->uid, parked->gid, parked->pid, &caller);
+    struct opening opening = {.file = &file, .caller = &caller, .unique = parked->unique};
+    opening.request = parked_end(parked);
+    if (outcome->error)
+        fail(fs, &opening, &name, outcome->error, outcome->reason);
+    else
+        grant(fs, &opening, &outcome->entry);
+}
+
+static void park(struct mountfs *fs, const struct opening *opening, const struct cache_entry *entry)
+{
+    struct parked *parked = parked_new(opening->request, &entry->name, opened);
+    if (parked)
+        parked->file = *opening->file;
+    int error = parked ? provide_content(fs->provide, entry, &parked->waiter) : ENOMEM;
+    if (!error)
+        return;
+    if (parked)
+        parked_end(parked);
+    fail(fs, opening, &entry->name, error, "");
+}
+
+static void open_certificate(struct mountfs *fs, const struct opening *opening,
+                             const struct cache_entry *entry)
+{
+    char reason[VERDICT_TEXT_MAX] = "";
+    struct access_decision decision;
+    enum provide_state state = provide_state_of(fs->provide, entry);
+    const struct access_question question = {
+        .want = ACCESS_OPEN,
+        .stored = state == PROVIDE_READY || state == PROVIDE_UNVERIFIED,
+        .now_s = clock_realtime_s(),
+    };
+    if (!access_decide(fs->access, opening->caller, &entry->name, &question, &decision)) {
+        refuse(fs, opening, &entry->name, &decision);
+        return;
+    }
+    switch (state) {
+    case PROVIDE_READY:
+        grant(fs, opening, entry);
+        break;
+    case PROVIDE_FETCHABLE:
+    case PROVIDE_UNVERIFIED:
+        park(fs, opening, entry);
+        break;
+    case PROVIDE_STALE:
+        fail(fs, opening, &entry->name, ENOKEY, "the revocation data is too old");
+        break;
+    case PROVIDE_REJECTED: {
+        int error = provide_rejection(fs->provide, entry, reason);
+        fail(fs, opening, &entry->name, error, reason);
+        break;
+    }
+    }
+}
+
+void ops_open(fuse_req_t request, fuse_ino_t inode, struct fuse_file_info *file)
+{
+    struct mountfs *fs = ops_fs(request);
+    struct cache_entry entry;
+    struct caller caller;
+    if ((file->flags & O_ACCMODE) != O_RDONLY || (file->flags & O_TRUNC)) {
+        fuse_reply_err(request, EROFS);
+        return;
+    }
+    ops_caller(request, &caller);
+    if (hidden_owns(inode)) {
+        int error = hidden_open(fs, &caller, inode, &file->fh);
+        file->direct_io = 1;
+        file->noflush = 1;
+        if (error)
+            fuse_reply_err(request, error);
+        else
+            fuse_reply_open(request, file);
+        return;
+    }
+    const struct opening opening = {request, file, &caller, session_current_unique()};
+    int found = cache_find_inode(fs->cache, (uint32_t)inode, &entry);
+    if (found != 0)
+        fuse_reply_err(request, found < 0 ? errno_of_store(found) : ESTALE);
+    else
+        open_certificate(fs, &opening, &entry);
+}
+
+void ops_read(fuse_req_t request, fuse_ino_t inode, size_t size, off_t offset,
+              struct fuse_file_info *file)
+{
+    struct mountfs *fs = ops_fs(request);
+    _cleanup_free_ char *out = malloc(size ? size : 1);
+    size_t got = 0;
+    int error = out ? 0 : ENOMEM;
+    if (!error && hidden_owns(inode)) {
+        got = hidden_read(fs, file->fh, (uint64_t)offset, out, size, &error);
+    } else if (!error) {
+        int result = cache_read(fs->cache, (uint32_t)inode, (uint64_t)offset, out, size, &got);
+        if (result < 0)
+            alerts_raise(fs->alerts, ALERT_CRITICAL, ALERT_STORE, "store",
+                         "Check the disk; fetch the certificate again.",
+                         "a stored certificate could not be read: %s", strerror(-result));
+        error = result < 0 ? errno_of_store(result) : result > 0 ? EIO : 0;
+    }
+    if (error)
+        fuse_reply_err(request, error);
+    else
+        fuse_reply_buf(request, out, got);
+}
+
+void ops_release(fuse_req_t request, fuse_ino_t inode, struct fuse_file_info *file)
+{
+    struct mountfs *fs = ops_fs(request);
+    struct cache_entry entry;
+    if (hidden_owns(inode)) {
+        hidden_release(fs, file->fh);
+    } else if (cache_find_inode(fs->cache, (uint32_t)inode, &entry) == 0) {
+        /* The kernel does not say who closed last; the numbers lead to the open. */
+        const struct audit_event event = {
+            .kind = AUDIT_RELEASE,
+            .name = entry.name.text,
+            .connection = fs->connection,
+            .unique = file->fh,
+        };
+        if (audit_write(fs->audit, &event) < 0)
+            log_debug("release not recorded");
+    }
+    fuse_reply_err(request, 0);
+}
