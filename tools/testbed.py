@@ -7,6 +7,7 @@ from here.
 
 import contextlib
 import hashlib
+import http.client
 import json
 import os
 import pathlib
@@ -16,6 +17,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.parse
 
 TOP = pathlib.Path(__file__).resolve().parents[1]
 ROOM_USERS = {"mount": 61001, "link": 61002, "verify": 61003, "keys": 61004}
@@ -106,6 +108,57 @@ def children_of(pid):
             if int(text[text.rindex(")") + 2:].split()[1]) == pid:
                 found.setdefault(name, []).append(int(entry))
     return found
+
+
+class LinkSim:
+    """tools/linksim as a process: the stand-in link system and its scripted faults."""
+
+    def __init__(self, home, served, link):
+        self.home, self.served, self.link = pathlib.Path(home), served, link
+        self.home.mkdir()
+        self.port = self.control_port = 0
+        self.process = None
+        self.start()
+
+    def start(self):
+        """The second start takes the ports of the first."""
+        self.process = start_servant(
+            ["/usr/bin/python3", "-B", TOP / "tools" / "linksim", "--root", self.served,
+             "--cert", self.link / "server.pem", "--key", self.link / "server.key",
+             "--client-ca", self.link / "ca.pem", "--port", self.port,
+             "--control-port", self.control_port, "--threads", 160,
+             "--log", self.home / "requests.jsonl"],
+            stdout=subprocess.PIPE, stderr=open(self.home / "stderr", "ab"))
+        ready = self.process.stdout.readline()
+        if not ready:
+            raise Trouble("linksim did not start: " + (self.home / "stderr").read_text())
+        ready = json.loads(ready)
+        self.port, self.control_port, self.url = ready["port"], ready["control_port"], ready["url"]
+
+    def stop(self):
+        if self.process:
+            self.process.terminate()
+            self.process.communicate(timeout=10)
+            self.process = None
+
+    def control(self, method, path, body=None):
+        connection = http.client.HTTPConnection("127.0.0.1", self.control_port, timeout=10)
+        with contextlib.closing(connection):
+            connection.request(method, path, json.dumps(body) if body is not None else None)
+            answer = connection.getresponse()
+            value = json.loads(answer.read())
+        if answer.status != 200:
+            raise Trouble(f"linksim: {value}")
+        return value
+
+    def fault(self, name, **rule):
+        """From now on the link system does this wrong with this certificate."""
+        self.control("POST", "/faults", {"name": name, **rule})
+
+    def requests(self, name=None, method=None):
+        """What was asked, in order: objects with method, name, range, if_range, status, sent, …"""
+        query = {key: value for key, value in (("name", name), ("method", method)) if value}
+        return self.control("GET", "/requests?" + urllib.parse.urlencode(query))
 
 
 class Reader:
