@@ -73,6 +73,11 @@ struct json *json_array_new(void)
     return ours(json_array());
 }
 
+struct json *json_integer_new(int64_t value)
+{
+    return ours(json_integer(value));
+}
+
 struct json *json_text_new(const char *text)
 {
     _cleanup_free_ char *clean = replace_malformed(text);

@@ -19,6 +19,7 @@ struct json;
 struct json *json_object_new(void); /* NULL when memory is short, as the next */
 struct json *json_array_new(void);
 struct json *json_text_new(const char *text);
+struct json *json_integer_new(int64_t value);
 struct json *json_free(struct json *json); /* returns NULL */
 
 _must_use_ int json_set_text(struct json *object, const char *key, const char *text);

@@ -1,6 +1,6 @@
 /*
  * The one table from what happened to the errno that the kernel hands to the program, and to the
- * words that an operator or user reads in .kosekifs/why/ (docs/errno.md is made from the same rows).
+ * words that an operator or user reads in .kosekifs/why/.
  */
 #ifndef FS_ERRNO_TABLE_H
 #define FS_ERRNO_TABLE_H

@@ -1,0 +1,57 @@
+/*
+ * kosekictl: what operators type. `verify` and `audit` work on files, without a daemon; the rest
+ * asks the running daemon over its control socket.
+ */
+#include "tools/kosekictl_audit.h"
+#include "tools/kosekictl_daemon.h"
+#include "tools/kosekictl_verify.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#define DEFAULT_SOCKET "/run/kosekifs/control.sock"
+
+static const char usage_text[] =
+    "usage: kosekictl [--socket PATH] [--json] COMMAND ...\n"
+    "  verify OPTIONS FILE ...          judge files without a daemon; verify --help\n"
+    "  audit verify|show|export ...     read an audit trail; audit --help\n"
+    "  status                           what the daemon is doing\n"
+    "  list                             the certificates that are stored\n"
+    "  why NAME                         why the last attempt at a certificate failed\n"
+    "  fetch [--again] NAME             fetch and verify now; also what was rejected\n"
+    "  access explain USER NAME         why a user may read a certificate, or not\n"
+    "  grants | grant | revoke          rights to single certificates\n"
+    "  alerts [list | ack ID]           what somebody should look at\n"
+    "Exit: 0 done; 1 refused or failed; 64 usage; 69 no daemon. verify: 0, 1, 2, 64, 66.\n";
+
+int main(int argc, char **argv)
+{
+    struct kosekictl_options options = {.socket = DEFAULT_SOCKET};
+    int first = 1;
+    for (; first < argc && argv[first][0] == '-'; first++) {
+        if (strcmp(argv[first], "--json") == 0) {
+            options.json = true;
+        } else if (strcmp(argv[first], "--socket") == 0 && first + 1 < argc) {
+            options.socket = argv[++first];
+        } else if (strcmp(argv[first], "--help") == 0) {
+            fputs(usage_text, stdout);
+            return 0;
+        } else if (strcmp(argv[first], "--version") == 0) {
+            puts("kosekictl " KOSEKIFS_VERSION);
+            return 0;
+        } else {
+            fputs(usage_text, stderr);
+            return EX_USAGE;
+        }
+    }
+    if (first == argc) {
+        fputs(usage_text, stderr);
+        return EX_USAGE;
+    }
+    if (strcmp(argv[first], "verify") == 0)
+        return kosekictl_verify(argc - first, argv + first);
+    if (strcmp(argv[first], "audit") == 0)
+        return kosekictl_audit(argc - first, argv + first);
+    return kosekictl_daemon(&options, argc - first, argv + first);
+}
