@@ -26,6 +26,13 @@
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 
+enum { EARLY_PEERS_MAX = VERIFY_WORKER_MAX + 1 };
+
+struct early_peer {
+    struct room_peer peer;
+    int fd;
+};
+
 struct program {
     struct mount_setup setup;
     struct mountfs fs;
@@ -253,7 +260,8 @@ static void open_records(struct program *program)
     int error = alerts_new(program->state_fd, &program->setup.alerts, on_alert, NULL, &fs->alerts);
     if (error < 0)
         room_fail("the list of alerts cannot be opened: %s", strerror(-error));
-    error = audit_open(program->state_fd, &program->setup.audit, alerts_observe, fs->alerts, &fs->audit);
+    error = audit_open(program->state_fd, &program->setup.audit, alerts_observe, fs->alerts,
+                       &fs->audit);
     if (error < 0)
         room_fail("the audit trail cannot be opened: %s",
                   error == -EBUSY ? "another daemon writes it" : strerror(-error));
@@ -278,23 +286,29 @@ static void open_access(struct program *program, int policy_fd)
         room_fail("/proc cannot be opened: %s", strerror(errno));
 }
 
-/* The keys process first: the store asks for data keys when it opens. */
-static void wait_for_keys(struct program *program)
+/* The store asks for data keys when it opens, so the keys process must be there first. Neighbours
+ * that are announced before it wait in `early`. */
+static unsigned wait_for_keys(struct program *program, struct early_peer early[EARLY_PEERS_MAX])
 {
-    while (true) {
-        struct ipc_message *message = malloc(sizeof *message);
+    static struct ipc_message message;
+    unsigned count = 0;
+    for (bool keys = false; !keys;) {
         struct room_peer peer;
-        if (!message || ipc_receive(ROOM_FD, message) != 0)
+        if (ipc_receive(ROOM_FD, &message) != 0)
             room_fail("no connection to the keys process");
-        bool keys = message->type == ROOM_PEER &&
-                    ipc_message_take(message, &peer, sizeof peer, 1) == 0 && peer.role == ROOM_KEYS;
-        if (keys)
-            keys_client_connect(program->keys, steal_fd(&message->fds[0]));
-        ipc_message_done(message);
-        free(message);
-        if (keys)
-            return;
+        if (message.type == ROOM_PEER && ipc_message_take(&message, &peer, sizeof peer, 1) == 0) {
+            int fd = steal_fd(&message.fds[0]);
+            keys = peer.role == ROOM_KEYS;
+            if (keys)
+                keys_client_connect(program->keys, fd);
+            else if (count < EARLY_PEERS_MAX)
+                early[count++] = (struct early_peer){peer, fd};
+            else
+                close(fd);
+        }
+        ipc_message_done(&message);
     }
+    return count;
 }
 
 static void open_provide(struct program *program)
@@ -305,12 +319,15 @@ static void open_provide(struct program *program)
     char message[256] = "";
     if (keys_client_new(&program->keys) < 0)
         room_fail("memory is short");
-    wait_for_keys(program);
+    struct early_peer early[EARLY_PEERS_MAX];
+    unsigned early_count = wait_for_keys(program, early);
     int error = provide_new(&program->setup.mount, program->keys, program->state_fd, &listener,
                             message, &fs->provide);
     if (error < 0)
         room_fail("the store cannot be opened: %s", message[0] ? message : strerror(-error));
     fs->cache = provide_cache(fs->provide);
+    for (unsigned i = 0; i < early_count; i++)
+        provide_connect(fs->provide, early[i].peer.role, early[i].peer.index, early[i].fd);
 }
 
 static void record_life(struct mountfs *fs, enum audit_kind kind)
