@@ -1,0 +1,58 @@
+/*
+ * The programs that the supervisor starts: each with its own user, descriptor ROOM_FD and nothing
+ * else that is ours. Life of a child: absent → started (child_start) → ready (its ROOM_READY came)
+ * → ended (child_reap) → absent again.
+ *
+ * Thread rule: the supervisor has one thread.
+ */
+#ifndef FS_CHILDREN_H
+#define FS_CHILDREN_H
+
+#include "base/cleanup.h"
+#include "base/room.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct child_identity {
+    bool change; /* false: remains whoever started the supervisor */
+    uid_t uid;
+    gid_t gid;
+};
+
+enum child_state { CHILD_ABSENT = 0, CHILD_STARTED, CHILD_READY };
+
+struct child {
+    enum room_role role;
+    uint32_t index;
+    enum child_state state;
+    pid_t pid;           /* 0 when absent */
+    int room_fd;         /* our end, non-blocking; -1 when absent */
+    int64_t deadline_ms; /* when started: of ROOM_READY; when absent: when to start, 0 = never */
+    int64_t started_ms;
+    int64_t delay_ms; /* before the next restart */
+};
+
+void child_init(struct child *child, enum room_role role, uint32_t index);
+
+/* "kosekifs-link", "kosekifs-verify[1]": for messages; valid until the next call. */
+const char *child_name(const struct child *child);
+
+/*
+ * Starts the program kosekifs-ROLE that stands beside our own, or else in `program_directory`, with
+ * standard error at log_fd. Returns 0 or, after a message to the operator, a negative errno.
+ */
+_must_use_ int child_start(struct child *child, const struct child_identity *identity,
+                           const char *program_directory, int log_fd);
+
+/* True if the child had ended; it is absent then, and *ret_status is that of waitpid(2). */
+_must_use_ bool child_reap(struct child *child, int *ret_status);
+
+/* Words for a status of waitpid(2), such as "ended by signal 9"; valid until the next call. */
+const char *child_status_text(int status);
+
+/* SIGKILL; the end is seen by child_reap(). */
+void child_kill(const struct child *child);
+
+#endif
