@@ -21,6 +21,7 @@ enum {
 
 struct control;
 struct json;
+struct second_person;
 
 /* Takes listen_fd and starts the thread. */
 _must_use_ int control_new(struct mountfs *fs, int listen_fd, struct control **ret_control);
@@ -35,7 +36,9 @@ void control_answer(struct control *control, uint64_t peer, struct json *reply);
 struct control_call {
     struct control *control;
     struct mountfs *fs;
-    struct caller *caller;
+    struct second_person *second;
+    struct caller *caller; /* who sent the line */
+    uid_t asked_by;        /* whose command it is: another person, if this one confirms */
     uint64_t peer;
     const struct json *request;
 };
