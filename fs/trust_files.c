@@ -1,0 +1,116 @@
+/* See fs/trust_files.h. */
+#include "fs/trust_files.h"
+
+#include "base/trust.h"
+#include "fs/supervisor_files.h"
+
+#include <dirent.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+struct collection {
+    struct buffer bundle;
+    bool mistaken;
+    config_report *report;
+    void *context;
+};
+
+static void complain(struct collection *collection, const char *path, const char *text)
+{
+    collection->report(collection->context, path, 0, text);
+    collection->mistaken = true;
+}
+
+/* The path, or as much of its end as a label holds. */
+static const char *label_of(const char *path)
+{
+    size_t size = strlen(path);
+    return size < TRUST_LABEL_MAX ? path : path + (size - TRUST_LABEL_MAX + 1);
+}
+
+static void add_content(struct collection *collection, enum trust_kind kind, const char *path,
+                        struct bytes content)
+{
+    int r = trust_bundle_add(&collection->bundle, kind, label_of(path), content);
+    if (r == -EMSGSIZE)
+        complain(collection, path, "does not fit: trust files are more than 64 MiB or 4096 items");
+    else if (r < 0)
+        complain(collection, path, strerror(-r));
+}
+
+static void add_file(struct collection *collection, enum trust_kind kind, const char *path)
+{
+    _cleanup_buffer_ struct buffer content = {0};
+    /* An anchor makes a signer the Minister: who can write it can forge. A CRL is signed. */
+    if (supervisor_read_file(path, TRUST_FILE_MAX, kind == TRUST_ANCHOR, collection->report,
+                             collection->context, &content) < 0)
+        collection->mistaken = true;
+    else
+        add_content(collection, kind, path, bytes_of(content.data, content.size));
+}
+
+static int is_crl_file(const struct dirent *entry)
+{
+    const char *dot = strrchr(entry->d_name, '.');
+    return entry->d_name[0] != '.' && dot &&
+           (strcmp(dot, ".crl") == 0 || strcmp(dot, ".pem") == 0 || strcmp(dot, ".der") == 0);
+}
+
+static int compare_names(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name); /* not alphasort(3): the locale has no say */
+}
+
+static void add_directory(struct collection *collection, const char *path)
+{
+    struct dirent **entries = NULL;
+    int count = scandir(path, &entries, is_crl_file, compare_names);
+    if (count < 0) {
+        complain(collection, path, strerror(errno));
+        return;
+    }
+    if (count > TRUST_DIRECTORY_MAX)
+        complain(collection, path, "contains more than 4096 files");
+    for (int i = 0; i < count; i++) {
+        char file[PATH_MAX];
+        int length = snprintf(file, sizeof file, "%s/%s", path, entries[i]->d_name);
+        if (count <= TRUST_DIRECTORY_MAX && length < (int)sizeof file)
+            add_file(collection, TRUST_CRL, file);
+        free(entries[i]);
+    }
+    free(entries);
+}
+
+static void add_crls(struct collection *collection, const char *list)
+{
+    char path[PATH_MAX];
+    struct stat status;
+    while (config_list_next(&list, path, sizeof path)) {
+        if (stat(path, &status) == 0 && S_ISDIR(status.st_mode))
+            add_directory(collection, path);
+        else
+            add_file(collection, TRUST_CRL, path);
+    }
+}
+
+int trust_files_read(const struct config_trust *config, config_report *report, void *context,
+                     struct buffer *ret_bundle)
+{
+    struct collection collection = {.report = report, .context = context};
+    char item[PATH_MAX];
+    buffer_init(&collection.bundle, TRUST_BUNDLE_MAX);
+    for (const char *list = config->anchors; config_list_next(&list, item, sizeof item);)
+        add_file(&collection, TRUST_ANCHOR, item);
+    add_crls(&collection, config->crls);
+    add_content(&collection, TRUST_SIGNER_DN, "signer_dn",
+                bytes_of(config->signer_dn, strlen(config->signer_dn)));
+    for (const char *list = config->policy; config_list_next(&list, item, sizeof item);)
+        add_content(&collection, TRUST_POLICY, "policy", bytes_of(item, strlen(item)));
+    if (collection.mistaken) {
+        buffer_done(&collection.bundle);
+        return -EINVAL;
+    }
+    *ret_bundle = collection.bundle;
+    return 0;
+}

@@ -1,0 +1,22 @@
+/*
+ * The trust bundle (base/trust.h) from the files that section [trust] names. A directory among the
+ * CRLs stands for its files *.crl, *.pem and *.der, sorted by name, so that the same files always
+ * give the same trust generation. The contents are looked into by kosekifs-verify alone.
+ */
+#ifndef FS_TRUST_FILES_H
+#define FS_TRUST_FILES_H
+
+#include "base/bytes.h"
+#include "base/cleanup.h"
+#include "base/config.h"
+
+enum {
+    TRUST_FILE_MAX = 32 * 1024 * 1024,
+    TRUST_DIRECTORY_MAX = 4096, /* files taken from one directory */
+};
+
+/* Every file that cannot be used is reported; -EINVAL then. */
+_must_use_ int trust_files_read(const struct config_trust *config, config_report *report,
+                                void *context, struct buffer *ret_bundle);
+
+#endif
