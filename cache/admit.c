@@ -1,0 +1,198 @@
+/*
+ * A verified certificate comes in: chunks, record, verdict, entry, outbox row and counters in one
+ * transaction, hashed while they are encrypted. A version that it replaces is erased afterwards.
+ *
+ * Chunks are encrypted inside the write transaction, straight into LMDB's pages: 0.1 ms for 300
+ * KiB, against a second copy of the content otherwise. Nobody waits for that lock, since one thread
+ * writes.
+ */
+#include "cache/erasure.h"
+#include "cache/outbox.h"
+#include "cache/pool.h"
+#include "cache/space.h"
+#include "cache/stored.h"
+
+static bool verdict_accepts(const struct verdict *verdict, struct bytes content)
+{
+    return verdict->indication == VERDICT_TOTAL_PASSED && verdict->document_size == content.size;
+}
+
+static int put_chunks(struct cache *cache, MDB_txn *transaction, const struct record *record,
+                      const struct data_key *key, const uint8_t *header, const uint8_t *content,
+                      struct sha256_stream *hash)
+{
+    uint32_t count = record_chunk_count(record);
+    for (uint32_t i = 0; i < count; i++) {
+        uint8_t name[RECORD_CHUNK_KEY_SIZE];
+        const uint8_t *plain = content + (size_t)i * record->chunk_size;
+        size_t size = record_chunk_size(record, i);
+        record_chunk_key(record->inode, record->version, i, name);
+        MDB_val chunk_key = store_value(name, sizeof name);
+        MDB_val value = {.mv_size = size + AEAD_TAG_SIZE};
+        int r = store_error(mdb_put(transaction, cache->tables[TABLE_CHUNKS], &chunk_key, &value,
+                                    MDB_RESERVE | MDB_NOOVERWRITE));
+        if (r == 0)
+            r = record_chunk_seal(record, key, header, i, plain, value.mv_data);
+        if (r == 0)
+            r = sha256_stream_update(hash, plain, size);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* -EINVAL if what was encrypted is not what was verified. */
+static int put_content(struct cache *cache, MDB_txn *transaction, const struct record *record,
+                       const struct data_key *key, const uint8_t *header, const uint8_t *content,
+                       const struct verdict *verdict)
+{
+    _cleanup_sha256_stream_ struct sha256_stream *hash = sha256_stream_new();
+    uint8_t digest[SHA256_SIZE];
+    if (!hash)
+        return -ENOMEM;
+    int r = put_chunks(cache, transaction, record, key, header, content, hash);
+    if (r == 0)
+        r = sha256_stream_finish(hash, digest);
+    if (r == 0 && memcmp(digest, verdict->document_sha256, sizeof digest) != 0)
+        r = -EINVAL;
+    return r;
+}
+
+static int put_record(struct cache *cache, MDB_txn *transaction, const struct record *record,
+                      const struct data_key *key, const uint8_t *content,
+                      const struct verdict *verdict)
+{
+    uint8_t header[RECORD_HEADER_SIZE];
+    struct number_key inode = number_key(record->inode);
+    int r = record_header(record, cache->store_id, header);
+    if (r == 0)
+        r = store_put(cache, transaction, TABLE_RECORDS, bytes_of(inode.bytes, sizeof inode.bytes),
+                      bytes_of(header, sizeof header));
+    if (r == 0)
+        r = put_content(cache, transaction, record, key, header, content, verdict);
+    if (r == 0)
+        r = stored_verdict_put(cache, transaction, record, header, key, verdict);
+    return r;
+}
+
+static int check_room(struct cache *cache, MDB_txn *transaction, const struct counters *counters,
+                      const struct entry_row *row, uint64_t size)
+{
+    uint64_t kept = counters->stored_bytes;
+    if (row->entry.state == CACHE_STORED)
+        kept -= row->entry.size;
+    if (cache->quota > 0 && (size > cache->quota || kept > cache->quota - size))
+        return -ENOSPC;
+    uint64_t chunks = size / RECORD_CHUNK_SIZE + 1;
+    uint64_t pages = chunks * space_pages(cache, RECORD_CHUNK_SIZE + AEAD_TAG_SIZE);
+    return space_check(cache, transaction, pages + SPACE_SMALL_PAGES);
+}
+
+static void count_admission(struct counters *counters, const struct entry_row *before,
+                            uint64_t size)
+{
+    if (before->entry.state == CACHE_STORED) {
+        counters->stored--;
+        counters->stored_bytes -= before->entry.size;
+    } else if (before->entry.state == CACHE_REJECTED) {
+        counters->rejected--;
+    }
+    counters->stored++;
+    counters->stored_bytes += size;
+    counters_touch(counters);
+}
+
+static void fill_entry(struct entry_row *row, const struct pool_slot *slot, size_t size,
+                       const struct verdict *verdict, int64_t received_at_s, int64_t now_s)
+{
+    struct cache_entry *entry = &row->entry;
+    entry->state = CACHE_STORED;
+    entry->size = size;
+    entry->stored_at_s = now_s;
+    entry->received_at_s = received_at_s;
+    entry->fresh_until_s = verdict->fresh_until_s;
+    memcpy(entry->trust_generation, verdict->trust_generation, sizeof entry->trust_generation);
+    memcpy(entry->sha256, verdict->document_sha256, sizeof entry->sha256);
+    row->place.version++;
+    row->place.generation = slot->generation;
+    row->place.slot = slot->number;
+    row->place.chunk_size = RECORD_CHUNK_SIZE;
+}
+
+/* Everything of one admission but begin and commit. `row` is the entry before and after. */
+static int write_admission(struct cache *cache, MDB_txn *transaction, const struct pool_slot *slot,
+                           struct bytes content, const struct verdict *verdict,
+                           int64_t received_at_s, int64_t now_s, struct entry_row *row)
+{
+    struct counters counters;
+    struct number_key slot_key = number_key(slot->number);
+    int r = counters_get(cache, transaction, &counters);
+    if (r == 0)
+        r = check_room(cache, transaction, &counters, row, content.size);
+    if (r == 0 && row->entry.state == CACHE_STORED) {
+        struct record replaced = entry_record(row);
+        r = erasure_begin(cache, transaction, &replaced);
+    }
+    if (r < 0)
+        return r;
+    count_admission(&counters, row, content.size);
+    fill_entry(row, slot, content.size, verdict, received_at_s, now_s);
+    struct record record = entry_record(row);
+    r = put_record(cache, transaction, &record, &slot->key, content.data, verdict);
+    if (r == 0)
+        r = entry_put(cache, transaction, row);
+    if (r == 0)
+        r = store_delete(cache, transaction, TABLE_UNUSED,
+                         bytes_of(slot_key.bytes, sizeof slot_key.bytes));
+    if (r == 0)
+        r = outbox_put(cache, transaction, OUTBOX_STORED, row);
+    if (r == 0)
+        r = counters_put(cache, transaction, &counters);
+    return r;
+}
+
+static int admit_under(struct cache *cache, const struct certname *name,
+                       const struct pool_slot *slot, struct bytes content,
+                       const struct verdict *verdict, int64_t received_at_s, int64_t now_s,
+                       struct cache_entry *ret_entry)
+{
+    _cleanup_transaction_ MDB_txn *transaction = NULL;
+    struct entry_row row;
+    int r = store_begin(cache, 0, &transaction);
+    if (r == 0)
+        r = entry_get_name(cache, transaction, name, &row);
+    if (r != 0)
+        return r < 0 ? r : -ENOENT;
+    bool replaces = row.entry.state == CACHE_STORED;
+    r = write_admission(cache, transaction, slot, content, verdict, received_at_s, now_s, &row);
+    if (r == 0)
+        r = store_commit(cache, &transaction);
+    if (r < 0)
+        return r;
+    data_keys_add(cache->data_keys, data_keys_epoch(cache->data_keys), slot->number,
+                  slot->generation, &slot->key);
+    /* The new version is in; the old one stays pending if this fails. */
+    if (replaces)
+        (void)!erasure_finish(cache);
+    *ret_entry = row.entry;
+    return 0;
+}
+
+int cache_admit(struct cache *cache, const struct certname *name, struct bytes content,
+                const struct verdict *verdict, int64_t received_at_s, int64_t now_s,
+                struct cache_entry *ret_entry)
+{
+    struct pool_slot slot;
+    if (!verdict_accepts(verdict, content))
+        return -EINVAL;
+    if (content.size > RECORD_CONTENT_MAX)
+        return -EFBIG;
+    if (cache->erasures_pending)
+        (void)!erasure_finish(cache);
+    int r = pool_take(cache, &slot);
+    if (r < 0)
+        return r;
+    r = admit_under(cache, name, &slot, content, verdict, received_at_s, now_s, ret_entry);
+    wipe(&slot, sizeof slot);
+    return r;
+}

@@ -1,0 +1,154 @@
+/* See cache/erasure.h. */
+#include "cache/erasure.h"
+
+enum {
+    ERASURE_SIZE = 8 + 4 + 8 + 4,
+    ERASURE_BATCH = 64,    /* erasures finished with one sync */
+    CHUNKS_AT_ONCE = 4096, /* chunks deleted in one transaction: 256 MiB */
+};
+
+struct erasure {
+    uint32_t slot;
+    uint64_t generation;
+    uint32_t inode;
+    uint64_t version;
+    uint32_t chunks_left;
+};
+
+static int erasure_put(struct cache *cache, MDB_txn *transaction, const struct erasure *erasure)
+{
+    uint8_t value[ERASURE_SIZE];
+    struct number_key key = number_key(erasure->slot);
+    be64_put(value, erasure->generation);
+    be32_put(value + 8, erasure->inode);
+    be64_put(value + 12, erasure->version);
+    be32_put(value + 20, erasure->chunks_left);
+    return row_put(cache, transaction, TABLE_ERASURES, bytes_of(key.bytes, sizeof key.bytes),
+                   bytes_of(value, sizeof value));
+}
+
+static int erasure_get(struct cache *cache, MDB_txn *transaction, const MDB_val *key,
+                       struct erasure *ret_erasure)
+{
+    uint8_t value[ERASURE_SIZE];
+    size_t size;
+    if (key->mv_size != sizeof(struct number_key))
+        return -EIO;
+    int r = row_get(cache, transaction, TABLE_ERASURES, bytes_of(key->mv_data, key->mv_size), value,
+                    sizeof value, &size);
+    if (r != 0 || size != sizeof value)
+        return r < 0 ? r : -EIO;
+    *ret_erasure = (struct erasure){.slot = be32_get(key->mv_data),
+                                    .generation = be64_get(value),
+                                    .inode = be32_get(value + 8),
+                                    .version = be64_get(value + 12),
+                                    .chunks_left = be32_get(value + 20)};
+    return 0;
+}
+
+int erasure_begin(struct cache *cache, MDB_txn *transaction, const struct record *record)
+{
+    struct number_key key = number_key(record->inode);
+    struct bytes inode = bytes_of(key.bytes, sizeof key.bytes);
+    struct erasure erasure = {.slot = record->slot,
+                              .generation = record->generation,
+                              .inode = record->inode,
+                              .version = record->version,
+                              .chunks_left = record_chunk_count(record)};
+    int r = erasure_put(cache, transaction, &erasure);
+    if (r == 0)
+        r = store_delete(cache, transaction, TABLE_RECORDS, inode);
+    if (r == 0)
+        r = store_delete(cache, transaction, TABLE_VERDICTS, inode);
+    return r;
+}
+
+static int load_batch(struct cache *cache, struct erasure *ret_batch, unsigned *ret_count)
+{
+    _cleanup_transaction_ MDB_txn *transaction = NULL;
+    MDB_cursor *cursor;
+    MDB_val key, value;
+    unsigned count = 0;
+    int r = store_begin(cache, MDB_RDONLY, &transaction);
+    if (r < 0)
+        return r;
+    int result = mdb_cursor_open(transaction, cache->tables[TABLE_ERASURES], &cursor);
+    if (result != 0)
+        return store_error(result);
+    while (r == 0 && count < ERASURE_BATCH &&
+           (result = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0)
+        r = erasure_get(cache, transaction, &key, &ret_batch[count++]);
+    mdb_cursor_close(cursor);
+    if (r == 0 && result != 0 && result != MDB_NOTFOUND)
+        r = store_error(result);
+    if (r == 0)
+        *ret_count = count;
+    return r;
+}
+
+static int overwrite_slots(struct cache *cache, const struct erasure *batch, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        int r = slots_erase(&cache->slots, batch[i].slot);
+        if (r < 0)
+            return r;
+        data_keys_drop(cache->data_keys, batch[i].slot, batch[i].generation);
+    }
+    return slots_sync(&cache->slots);
+}
+
+static int delete_chunks(struct cache *cache, MDB_txn *transaction, struct erasure *erasure)
+{
+    for (unsigned i = 0; i < CHUNKS_AT_ONCE && erasure->chunks_left > 0; i++) {
+        uint8_t key[RECORD_CHUNK_KEY_SIZE];
+        record_chunk_key(erasure->inode, erasure->version, erasure->chunks_left - 1, key);
+        int r = store_delete(cache, transaction, TABLE_CHUNKS, bytes_of(key, sizeof key));
+        if (r < 0)
+            return r;
+        erasure->chunks_left--;
+    }
+    return 0;
+}
+
+/* Several transactions for a very large certificate. */
+static int tidy(struct cache *cache, struct erasure *erasure)
+{
+    struct number_key key = number_key(erasure->slot);
+    struct bytes slot = bytes_of(key.bytes, sizeof key.bytes);
+    bool done = false;
+    int r = 0;
+    while (r == 0 && !done) {
+        _cleanup_transaction_ MDB_txn *transaction = NULL;
+        r = store_begin(cache, 0, &transaction);
+        if (r == 0)
+            r = delete_chunks(cache, transaction, erasure);
+        done = erasure->chunks_left == 0;
+        if (r == 0 && done)
+            r = store_delete(cache, transaction, TABLE_ERASURES, slot);
+        if (r == 0 && done)
+            r = row_put(cache, transaction, TABLE_UNUSED, slot, bytes_of("", 0));
+        if (r == 0 && !done)
+            r = erasure_put(cache, transaction, erasure);
+        if (r == 0)
+            r = store_commit(cache, &transaction);
+    }
+    return r;
+}
+
+int erasure_finish(struct cache *cache)
+{
+    struct erasure batch[ERASURE_BATCH];
+    unsigned count;
+    do {
+        cache->erasures_pending = true;
+        int r = load_batch(cache, batch, &count);
+        if (r == 0 && count > 0)
+            r = overwrite_slots(cache, batch, count);
+        for (unsigned i = 0; r == 0 && i < count; i++)
+            r = tidy(cache, &batch[i]);
+        if (r < 0)
+            return r;
+    } while (count == ERASURE_BATCH);
+    cache->erasures_pending = false;
+    return 0;
+}

@@ -1,0 +1,19 @@
+/*
+ * The row that says whose store this is and how it is written: format version, store id, and the
+ * store key wrapped under the master key, which also tells another master key.
+ */
+#ifndef CACHE_FORMAT_H
+#define CACHE_FORMAT_H
+
+#include "base/cleanup.h"
+#include "cache/store.h"
+
+enum { STORE_MESSAGE_MAX = 256 };
+
+/* Writes tables' first rows in the caller's transaction; draws store id and store key. */
+_must_use_ int format_create(struct cache *cache, MDB_txn *transaction, char *ret_message);
+/* Reads store id and store key. CACHE_MISS: no such row. Asks the keyring, so `transaction` should
+ * be the first thing this process does with the store. */
+_must_use_ int format_load(struct cache *cache, MDB_txn *transaction, char *ret_message);
+
+#endif

@@ -1,0 +1,100 @@
+/*
+ * What struct cache is inside the folder: an LMDB environment with its tables, the slot file, the
+ * keys in memory; and how transactions begin, end and fail.
+ *
+ * Rows that say something about a certificate are sealed under the store key (AES-256-GCM, bound to
+ * table and key of the row), so that a damaged, swapped or foreign row is told from a good one.
+ *
+ * Locks, in order of acquisition: LMDB's writer lock, then that of data_keys. Neither is held
+ * while kosekifs-keys is asked.
+ */
+#ifndef CACHE_STORE_H
+#define CACHE_STORE_H
+
+#include "cache/cache.h"
+#include "cache/data_keys.h"
+#include "cache/pool.h"
+#include "cache/record.h"
+#include "cache/slots.h"
+
+#include <lmdb.h>
+
+/* The numbers go on disk, into the seals of rows. */
+enum table {
+    TABLE_META = 0,     /* "format": plain; "counters": sealed */
+    TABLE_NAMES = 1,    /* name -> inode */
+    TABLE_ENTRIES = 2,  /* inode -> sealed entry */
+    TABLE_RECORDS = 3,  /* inode -> record header; the stored certificates */
+    TABLE_CHUNKS = 4,   /* inode, version, chunk -> sealed chunk */
+    TABLE_VERDICTS = 5, /* inode -> verdict, sealed by the data key or, rejected, as a row */
+    TABLE_ERASURES = 6, /* slot -> what is being erased */
+    TABLE_UNUSED = 7,   /* slot -> nothing, sealed: slots that no record names */
+    TABLE_OUTBOX = 8,   /* inode -> the last change a replica has not been told of */
+    TABLE_COUNT,
+};
+
+struct cache {
+    int directory_fd;
+    int lock_fd;
+    MDB_env *environment;
+    MDB_dbi tables[TABLE_COUNT];
+    size_t page_size;
+    uint64_t map_size;
+    uint64_t quota;
+    struct cache_keyring keyring;
+    uint8_t store_id[STORE_ID_SIZE];
+    struct data_key store_key;
+    struct data_keys *data_keys;
+    struct slots slots;
+    struct pool pool;      /* the writing thread, as the next */
+    bool erasures_pending; /* some erasure has not been finished */
+};
+
+/* 0 for 0; -EIO for whatever LMDB says of damage; -ENOSPC when the map is full. */
+_must_use_ int store_error(int lmdb_result);
+
+/* flags: 0 or MDB_RDONLY. */
+_must_use_ int store_begin(struct cache *cache, unsigned flags, MDB_txn **ret_transaction);
+/* Ends the transaction in any case; durable after 0. A full disk is -ENOSPC. */
+_must_use_ int store_commit(struct cache *cache, MDB_txn **transaction);
+
+static inline void cleanup_transaction(MDB_txn **slot)
+{
+    if (*slot)
+        mdb_txn_abort(*slot);
+}
+#define _cleanup_transaction_ _cleanup_(cleanup_transaction)
+
+static inline MDB_val store_value(const void *data, size_t size)
+{
+    MDB_val value = {.mv_size = size};
+    memcpy(&value.mv_data, &data, sizeof data); /* LMDB does not write there, but has no const */
+    return value;
+}
+
+/* Plain values. CACHE_MISS if there is none. The value points into the map and lasts until the
+ * transaction writes or ends. */
+_must_use_ int store_get(struct cache *cache, MDB_txn *transaction, enum table table,
+                         struct bytes key, struct bytes *ret_value);
+_must_use_ int store_put(struct cache *cache, MDB_txn *transaction, enum table table,
+                         struct bytes key, struct bytes value);
+/* A row that must be new: -EIO if it is there. */
+_must_use_ int store_add(struct cache *cache, MDB_txn *transaction, enum table table,
+                         struct bytes key, struct bytes value);
+/* No row is as good as a deleted one. */
+_must_use_ int store_delete(struct cache *cache, MDB_txn *transaction, enum table table,
+                            struct bytes key);
+
+/* Keys that are numbers. */
+struct number_key {
+    uint8_t bytes[4];
+};
+
+static inline struct number_key number_key(uint32_t number)
+{
+    struct number_key key;
+    be32_put(key.bytes, number);
+    return key;
+}
+
+#endif

@@ -1,0 +1,128 @@
+/* See cache/stored.h. */
+#include "cache/stored.h"
+
+enum { ATTEMPT_MAX = 16 };
+
+/* The entry is authentic; a header that does not follow from it, byte for byte, is damage or an
+ * older version. */
+static int load_record(struct cache *cache, MDB_txn *transaction, uint32_t inode,
+                       struct stored *stored)
+{
+    struct entry_row row;
+    struct bytes header;
+    struct number_key key = number_key(inode);
+    int r = entry_get(cache, transaction, inode, &row);
+    if (r != 0)
+        return r;
+    if (row.entry.state != CACHE_STORED)
+        return CACHE_MISS;
+    stored->record = entry_record(&row);
+    r = record_header(&stored->record, cache->store_id, stored->header);
+    if (r < 0)
+        return r;
+    r = store_get(cache, transaction, TABLE_RECORDS, bytes_of(key.bytes, sizeof key.bytes),
+                  &header);
+    if (r < 0)
+        return r;
+    if (r == CACHE_MISS || !bytes_equal(header, bytes_of(stored->header, sizeof stored->header)))
+        return -EIO;
+    return 0;
+}
+
+static int fetch_key(struct cache *cache, const struct record *record, struct data_key *ret_key)
+{
+    struct slot slot;
+    uint8_t aad[SLOT_AAD_SIZE];
+    uint64_t epoch = data_keys_epoch(cache->data_keys);
+    int r = slots_read(&cache->slots, record->slot, &slot);
+    if (r < 0)
+        return r == -EBADMSG ? -EIO : r;
+    if (slot.state != SLOT_KEYED || slot.generation != record->generation)
+        return -EIO;
+    slot_aad(&cache->slots, record->slot, slot.generation, aad);
+    r = cache->keyring.unwrap(cache->keyring.context, aad, sizeof aad, slot.wrapped,
+                              ret_key->bytes);
+    if (r < 0)
+        return r == -EBADMSG ? -EIO : r;
+    data_keys_add(cache->data_keys, epoch, record->slot, record->generation, ret_key);
+    return 0;
+}
+
+static bool same_key(const struct record *a, const struct record *b)
+{
+    return a->slot == b->slot && a->generation == b->generation;
+}
+
+int stored_open(struct cache *cache, uint32_t inode, struct stored *ret_stored)
+{
+    _cleanup_stored_ struct stored stored = {0};
+    struct record asked = {0}; /* whose key was fetched, or could not be */
+    int fetched = -ENOENT;
+    /* The certificate may be replaced or purged while its key is fetched, so what was found then is
+     * looked at again; only if it still stands is a failure to be believed. */
+    for (unsigned attempt = 0; attempt < ATTEMPT_MAX; attempt++) {
+        int r = store_begin(cache, MDB_RDONLY, &stored.transaction);
+        if (r == 0)
+            r = load_record(cache, stored.transaction, inode, &stored);
+        if (r != 0)
+            return r;
+        bool known = attempt > 0 && same_key(&asked, &stored.record);
+        if (known && fetched < 0)
+            return fetched;
+        if (known || data_keys_find(cache->data_keys, stored.record.slot, stored.record.generation,
+                                    &stored.key)) {
+            *ret_stored = stored;
+            stored.transaction = NULL;
+            return 0;
+        }
+        mdb_txn_abort(steal_ptr(&stored.transaction));
+        asked = stored.record;
+        fetched = fetch_key(cache, &asked, &stored.key);
+    }
+    return -EAGAIN;
+}
+
+void stored_close(struct stored *stored)
+{
+    cleanup_transaction(&stored->transaction);
+    stored->transaction = NULL;
+    data_key_wipe(&stored->key);
+}
+
+int stored_verdict(struct cache *cache, const struct stored *stored, uint8_t *out, size_t *ret_size)
+{
+    struct bytes sealed;
+    struct number_key key = number_key(stored->record.inode);
+    int r = store_get(cache, stored->transaction, TABLE_VERDICTS,
+                      bytes_of(key.bytes, sizeof key.bytes), &sealed);
+    if (r < 0)
+        return r;
+    if (r == CACHE_MISS || sealed.size < RECORD_VERDICT_EXTRA ||
+        sealed.size - RECORD_VERDICT_EXTRA > VERDICT_ENCODED_MAX)
+        return -EIO;
+    size_t size = sealed.size - RECORD_VERDICT_EXTRA;
+    r = record_verdict_open(&stored->key, stored->header, sealed.data, size, out);
+    if (r < 0)
+        return r == -EBADMSG ? -EIO : r;
+    *ret_size = size;
+    return 0;
+}
+
+int stored_verdict_put(struct cache *cache, MDB_txn *transaction, const struct record *record,
+                       const uint8_t header[RECORD_HEADER_SIZE], const struct data_key *key,
+                       const struct verdict *verdict)
+{
+    _cleanup_buffer_ struct buffer encoded;
+    struct number_key inode = number_key(record->inode);
+    buffer_init(&encoded, VERDICT_ENCODED_MAX);
+    int r = verdict_encode(verdict, &encoded);
+    if (r < 0)
+        return r;
+    MDB_val name = store_value(inode.bytes, sizeof inode.bytes);
+    MDB_val value = {.mv_size = encoded.size + RECORD_VERDICT_EXTRA};
+    r = store_error(
+        mdb_put(transaction, cache->tables[TABLE_VERDICTS], &name, &value, MDB_RESERVE));
+    if (r < 0)
+        return r;
+    return record_verdict_seal(key, header, encoded.data, encoded.size, value.mv_data);
+}
