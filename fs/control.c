@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "fs/second_person.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -36,6 +37,7 @@ struct control {
     int listen_fd, wake;
     pthread_t thread;
     uint64_t next_peer;
+    struct second_person *second;
     struct peer peers[CONTROL_PEERS_MAX]; /* the thread's own */
     pthread_mutex_t lock;                 /* guards what follows */
     bool ending;
@@ -118,7 +120,9 @@ static bool peer_line(struct control *control, struct peer *peer, const char *li
     const struct control_call call = {
         .control = control,
         .fs = control->fs,
+        .second = control->second,
         .caller = &peer->caller,
+        .asked_by = peer->caller.uid,
         .peer = peer->id,
         .request = request,
     };
@@ -250,9 +254,12 @@ int control_new(struct mountfs *fs, int listen_fd, struct control **ret_control)
         control->peers[i].fd = -1;
     control->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     control->listen_fd = steal_fd(&listening);
-    int error =
-        control->wake < 0 ? errno : pthread_create(&control->thread, NULL, control_run, control);
+    control->second = second_person_new();
+    int error = control->wake < 0 ? errno : control->second ? 0 : ENOMEM;
+    if (!error)
+        error = pthread_create(&control->thread, NULL, control_run, control);
     if (error) {
+        second_person_free(control->second);
         cleanup_close(&control->wake);
         cleanup_close(&control->listen_fd);
         pthread_mutex_destroy(&control->lock);
@@ -282,6 +289,7 @@ struct control *control_free(struct control *control)
     for (unsigned i = 0; i < CONTROL_PEERS_MAX; i++)
         if (control->peers[i].fd >= 0)
             peer_close(&control->peers[i]);
+    second_person_free(control->second);
     cleanup_close(&control->wake);
     cleanup_close(&control->listen_fd);
     pthread_mutex_destroy(&control->lock);

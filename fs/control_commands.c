@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "fs/control_fetch.h"
 #include "fs/errno_table.h"
+#include "fs/second_person.h"
 #include "fs/status.h"
 
 #include <errno.h>
@@ -220,7 +221,7 @@ static bool copy_text(const struct json *request, const char *key, char *out, si
 
 static struct json *command_grant(const struct control_call *call, bool *ret_later)
 {
-    struct grant grant = {.given_at_s = clock_realtime_s(), .given_by = call->caller->uid};
+    struct grant grant = {.given_at_s = clock_realtime_s(), .given_by = call->asked_by};
     int64_t uid = -1;
     uint64_t id = 0;
     (void)ret_later;
@@ -334,6 +335,9 @@ static struct json *command_ack(const struct control_call *call, bool *ret_later
 
 /* --- table ------------------------------------------------------------------------------------ */
 
+static struct json *command_confirm(const struct control_call *call, bool *ret_later);
+static struct json *command_pending(const struct control_call *call, bool *ret_later);
+
 static const struct command {
     const char *name;
     unsigned roles; /* any of these */
@@ -344,17 +348,29 @@ static const struct command {
     {"why", ACCESS_VIEWER, command_why},
     {"alerts", ACCESS_VIEWER, command_alerts},
     {"grants", ACCESS_VIEWER, command_grants},
+    {"pending", ACCESS_VIEWER, command_pending},
     {"access", ACCESS_OPERATOR | ACCESS_APPROVER | ACCESS_AUDITOR, command_access},
     {"ack", ACCESS_OPERATOR, command_ack},
     {"fetch", ACCESS_OPERATOR, control_fetch},
     {"grant", ACCESS_OPERATOR, command_grant},
     {"revoke", ACCESS_OPERATOR, command_revoke},
+    {"confirm", ACCESS_APPROVER, command_confirm},
 };
+
+static const struct command *command_find(const struct json *request)
+{
+    const char *name = json_get_text(request, "command");
+    for (size_t i = 0; name && i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(name, commands[i].name) == 0)
+            return &commands[i];
+    return NULL;
+}
 
 static int record(const struct control_call *call, const char *command, enum audit_result result)
 {
     struct certname name;
-    const char *reason = json_get_text(call->request, "reason");
+    char asked_by[16];
+    snprintf(asked_by, sizeof asked_by, "%u", call->asked_by);
     const struct audit_event event = {
         .kind = AUDIT_COMMAND,
         .result = result,
@@ -362,27 +378,68 @@ static int record(const struct control_call *call, const char *command, enum aud
         .caller = call->caller,
         .name = name_of(call, &name) ? name.text : NULL,
         .reason = command,
-        .text = reason,
+        .text = json_get_text(call->request, "reason"),
+        .detail = {{"asked_by", asked_by}},
     };
     return audit_write(call->fs->audit, &event);
 }
 
+static struct json *ask_second_person(const struct control_call *call)
+{
+    static const char state[] = "waits for a second person: kosekictl confirm";
+    uint64_t id = 0;
+    int error =
+        second_person_ask(call->second, call->asked_by, call->request, clock_monotonic_ms(), &id);
+    if (error < 0)
+        return control_reply_error("not kept for confirmation: %s", strerror(-error));
+    _cleanup_json_ struct json *reply = control_reply_ok();
+    if (!reply || json_set_text(reply, "state", state) < 0 ||
+        json_set_integer(reply, "pending", (int64_t)id) < 0)
+        return NULL;
+    return steal_ptr(&reply);
+}
+
+static struct json *command_pending(const struct control_call *call, bool *ret_later)
+{
+    (void)ret_later;
+    return reply_with("pending", second_person_list(call->second, clock_monotonic_ms()));
+}
+
+static struct json *command_confirm(const struct control_call *call, bool *ret_later)
+{
+    _cleanup_json_ struct json *request = NULL;
+    struct control_call confirmed = *call;
+    int64_t id = 0;
+    if (!json_get_integer(call->request, "id", &id) || id <= 0)
+        return control_reply_error("the id of a waiting command is needed");
+    int error = second_person_take(call->second, (uint64_t)id, call->caller->uid,
+                                   clock_monotonic_ms(), &request, &confirmed.asked_by);
+    if (error < 0)
+        return control_reply_error("%s", error == -EPERM
+                                             ? "you asked for it: somebody else confirms"
+                                             : "no such command waits, or its time is over");
+    const struct command *command = command_find(request);
+    confirmed.request = request;
+    if (record(&confirmed, command->name, AUDIT_OK) < 0)
+        return control_reply_error("the audit trail cannot be written");
+    return command->run(&confirmed, ret_later);
+}
+
 struct json *control_command(const struct control_call *call, bool *ret_later)
 {
-    const char *name = json_get_text(call->request, "command");
+    const struct command *command = command_find(call->request);
     *ret_later = false;
-    for (size_t i = 0; name && i < sizeof commands / sizeof *commands; i++) {
-        const struct command *command = &commands[i];
-        if (strcmp(name, command->name) != 0)
-            continue;
-        if (!(access_control_roles(call->fs->access, call->caller) & command->roles)) {
-            if (record(call, command->name, AUDIT_DENIED) < 0)
-                return control_reply_error("the audit trail cannot be written");
-            return control_reply_error("your role does not allow this command");
-        }
-        if (record(call, command->name, AUDIT_OK) < 0 && command->run != command_status)
-            return control_reply_error("the audit trail cannot be written");
-        return command->run(call, ret_later);
-    }
-    return control_reply_error("unknown command");
+    if (!command)
+        return control_reply_error("unknown command");
+    bool allowed = access_control_roles(call->fs->access, call->caller) & command->roles;
+    bool recorded = record(call, command->name, allowed ? AUDIT_OK : AUDIT_DENIED) >= 0;
+    /* What is wrong can be asked for even while the trail cannot be written. */
+    if (!recorded && (!allowed || command->run != command_status))
+        return control_reply_error("the audit trail cannot be written");
+    if (!allowed)
+        return control_reply_error("your role does not allow this command");
+    if (access_needs_second_person(call->fs->access, command->name) &&
+        command->run != command_confirm)
+        return ask_second_person(call);
+    return command->run(call, ret_later);
 }

@@ -22,6 +22,7 @@ static const char usage_text[] =
     "  fetch [--again] NAME             fetch and verify now; also what was rejected\n"
     "  access explain USER NAME         why a user may read a certificate, or not\n"
     "  grants | grant | revoke          rights to single certificates\n"
+    "  pending | confirm ID             commands that wait for a second person\n"
     "  alerts [list | ack ID]           what somebody should look at\n"
     "Exit: 0 done; 1 refused or failed; 64 usage; 69 no daemon. verify: 0, 1, 2, 64, 66.\n";
 

@@ -122,9 +122,7 @@ static int short_of_memory(void)
 
 static int run_plain(struct asking *asking, int argc, char **argv)
 {
-    const char *rows = strcmp(argv[0], "alerts") == 0   ? "alerts"
-                       : strcmp(argv[0], "grants") == 0 ? "grants"
-                                                        : NULL;
+    const char *rows = strcmp(argv[0], "status") == 0 ? NULL : argv[0];
     return argc == 1 ? ask_and_print(asking, rows) : usage(argv[0]);
 }
 
@@ -262,13 +260,26 @@ static int run_alerts(struct asking *asking, int argc, char **argv)
     return ask_and_print(asking, NULL);
 }
 
+static int run_confirm(struct asking *asking, int argc, char **argv)
+{
+    char *rest = NULL;
+    errno = 0;
+    long long id = argc == 2 ? strtoll(argv[1], &rest, 10) : 0;
+    if (argc != 2 || errno || *rest || id <= 0)
+        return usage("confirm ID");
+    if (json_set_integer(asking->request, "id", id) < 0)
+        return short_of_memory();
+    return ask_and_print(asking, NULL);
+}
+
 static const struct {
     const char *name;
     int (*run)(struct asking *, int, char **);
 } commands[] = {
-    {"status", run_plain}, {"list", run_list},     {"why", run_why},
-    {"fetch", run_fetch},  {"grants", run_plain},  {"grant", run_grant},
-    {"revoke", run_grant}, {"access", run_access}, {"alerts", run_alerts},
+    {"status", run_plain},  {"list", run_list},       {"why", run_why},
+    {"fetch", run_fetch},   {"grants", run_plain},    {"grant", run_grant},
+    {"revoke", run_grant},  {"access", run_access},   {"alerts", run_alerts},
+    {"pending", run_plain}, {"confirm", run_confirm},
 };
 
 int kosekictl_daemon(const struct kosekictl_options *options, int argc, char **argv)
