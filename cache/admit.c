@@ -79,7 +79,7 @@ static int check_room(struct cache *cache, MDB_txn *transaction, const struct co
                       const struct entry_row *row, uint64_t size)
 {
     uint64_t kept = counters->stored_bytes;
-    if (row->entry.state == CACHE_STORED)
+    if (entry_has_content(&row->entry))
         kept -= row->entry.size;
     if (cache->quota > 0 && (size > cache->quota || kept > cache->quota - size))
         return -ENOSPC;
@@ -91,7 +91,7 @@ static int check_room(struct cache *cache, MDB_txn *transaction, const struct co
 static void count_admission(struct counters *counters, const struct entry_row *before,
                             uint64_t size)
 {
-    if (before->entry.state == CACHE_STORED) {
+    if (entry_has_content(&before->entry)) {
         counters->stored--;
         counters->stored_bytes -= before->entry.size;
     } else if (before->entry.state == CACHE_REJECTED) {
@@ -129,7 +129,7 @@ static int write_admission(struct cache *cache, MDB_txn *transaction, const stru
     int r = counters_get(cache, transaction, &counters);
     if (r == 0)
         r = check_room(cache, transaction, &counters, row, content.size);
-    if (r == 0 && row->entry.state == CACHE_STORED) {
+    if (r == 0 && entry_has_content(&row->entry)) {
         struct record replaced = entry_record(row);
         r = erasure_begin(cache, transaction, &replaced);
     }
@@ -163,7 +163,7 @@ static int admit_under(struct cache *cache, const struct certname *name,
         r = entry_get_name(cache, transaction, name, &row);
     if (r != 0)
         return r < 0 ? r : -ENOENT;
-    bool replaces = row.entry.state == CACHE_STORED;
+    bool replaces = entry_has_content(&row.entry);
     r = write_admission(cache, transaction, slot, content, verdict, received_at_s, now_s, &row);
     if (r == 0)
         r = store_commit(cache, &transaction);

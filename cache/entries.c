@@ -55,8 +55,8 @@ static bool take_news(struct entry_row *row, uint64_t size, int64_t modified_s,
     struct cache_entry *entry = &row->entry;
     bool other_validator = strcmp(entry->validator, validator) != 0;
     bool other_content =
-        entry->state != CACHE_STORED && (entry->size != size || entry->modified_s != modified_s);
-    if (entry->state != CACHE_STORED) {
+        !entry_has_content(entry) && (entry->size != size || entry->modified_s != modified_s);
+    if (!entry_has_content(entry)) {
         entry->size = size;
         entry->modified_s = modified_s;
     }

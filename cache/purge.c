@@ -33,7 +33,7 @@ static int begin_purge(struct cache *cache, const struct certname *name)
         r = entry_get_name(cache, transaction, name, &row);
     if (r != 0)
         return r;
-    if (row.entry.state != CACHE_STORED)
+    if (!entry_has_content(&row.entry))
         return CACHE_MISS;
     r = write_purge(cache, transaction, &row);
     return r < 0 ? r : store_commit(cache, &transaction);

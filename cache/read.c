@@ -58,11 +58,11 @@ static int read_range(struct cache *cache, const struct stored *stored, uint64_t
     return r;
 }
 
-int cache_read(struct cache *cache, uint32_t inode, uint64_t offset, void *out, size_t size,
-               size_t *ret_size)
+static int read_content(struct cache *cache, uint32_t inode, enum stored_which which,
+                        uint64_t offset, void *out, size_t size, size_t *ret_size)
 {
     _cleanup_stored_ struct stored stored = {0};
-    int r = stored_open(cache, inode, &stored);
+    int r = stored_open(cache, inode, which, &stored);
     if (r != 0)
         return r;
     uint64_t left = offset < stored.record.size ? stored.record.size - offset : 0;
@@ -75,4 +75,15 @@ int cache_read(struct cache *cache, uint32_t inode, uint64_t offset, void *out, 
     }
     *ret_size = part;
     return 0;
+}
+
+int cache_read(struct cache *cache, uint32_t inode, uint64_t offset, void *out, size_t size,
+               size_t *ret_size)
+{
+    return read_content(cache, inode, STORED_ONLY, offset, out, size, ret_size);
+}
+
+int cache_load(struct cache *cache, uint32_t inode, void *out, size_t size, size_t *ret_size)
+{
+    return read_content(cache, inode, STORED_OR_WITHHELD, 0, out, size, ret_size);
 }

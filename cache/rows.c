@@ -137,7 +137,7 @@ static int entry_decode(struct bytes encoded, struct entry_row *ret_row)
     reader_copy(&reader, entry->sha256, sizeof entry->sha256);
     reader_text(&reader, entry->name.text, sizeof entry->name.text);
     reader_text(&reader, entry->validator, sizeof entry->validator);
-    if (!reader_finish(&reader) || format != ENTRY_FORMAT || entry->state > CACHE_REJECTED ||
+    if (!reader_finish(&reader) || format != ENTRY_FORMAT || entry->state > CACHE_WITHHELD ||
         !certname_valid(&entry->name))
         return -EIO;
     *ret_row = row;
@@ -159,7 +159,7 @@ int entry_get(struct cache *cache, MDB_txn *transaction, uint32_t inode, struct 
         return r;
     if (row.entry.inode != inode)
         return -EIO;
-    if (row.entry.state == CACHE_STORED) {
+    if (entry_has_content(&row.entry)) {
         struct record record = entry_record(&row);
         if (!record_plausible(&record))
             return -EIO;

@@ -36,6 +36,11 @@ _must_use_ int entry_get(struct cache *cache, MDB_txn *transaction, uint32_t ino
 _must_use_ int entry_get_name(struct cache *cache, MDB_txn *transaction,
                               const struct certname *name, struct entry_row *ret_row);
 _must_use_ int entry_put(struct cache *cache, MDB_txn *transaction, const struct entry_row *row);
+/* True if there is content under the entry, readable or withheld. */
+static inline bool entry_has_content(const struct cache_entry *entry)
+{
+    return entry->state == CACHE_STORED || entry->state == CACHE_WITHHELD;
+}
 /* Back to CACHE_KNOWN, keeping what the link system said. */
 void entry_forget_content(struct entry_row *row);
 struct record entry_record(const struct entry_row *row);

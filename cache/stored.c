@@ -6,7 +6,7 @@ enum { ATTEMPT_MAX = 16 };
 /* The entry is authentic; a header that does not follow from it, byte for byte, is damage or an
  * older version. */
 static int load_record(struct cache *cache, MDB_txn *transaction, uint32_t inode,
-                       struct stored *stored)
+                       enum stored_which which, struct stored *stored)
 {
     struct entry_row row;
     struct bytes header;
@@ -14,7 +14,8 @@ static int load_record(struct cache *cache, MDB_txn *transaction, uint32_t inode
     int r = entry_get(cache, transaction, inode, &row);
     if (r != 0)
         return r;
-    if (row.entry.state != CACHE_STORED)
+    if (!entry_has_content(&row.entry) ||
+        (which == STORED_ONLY && row.entry.state == CACHE_WITHHELD))
         return CACHE_MISS;
     stored->record = entry_record(&row);
     r = record_header(&stored->record, cache->store_id, stored->header);
@@ -53,7 +54,8 @@ static bool same_key(const struct record *a, const struct record *b)
     return a->slot == b->slot && a->generation == b->generation;
 }
 
-int stored_open(struct cache *cache, uint32_t inode, struct stored *ret_stored)
+int stored_open(struct cache *cache, uint32_t inode, enum stored_which which,
+                struct stored *ret_stored)
 {
     _cleanup_stored_ struct stored stored = {0};
     struct record asked = {0}; /* whose key was fetched, or could not be */
@@ -63,7 +65,7 @@ int stored_open(struct cache *cache, uint32_t inode, struct stored *ret_stored)
     for (unsigned attempt = 0; attempt < ATTEMPT_MAX; attempt++) {
         int r = store_begin(cache, MDB_RDONLY, &stored.transaction);
         if (r == 0)
-            r = load_record(cache, stored.transaction, inode, &stored);
+            r = load_record(cache, stored.transaction, inode, which, &stored);
         if (r != 0)
             return r;
         bool known = attempt > 0 && same_key(&asked, &stored.record);

@@ -17,8 +17,14 @@ struct stored {
     struct data_key key;
 };
 
-/* CACHE_MISS: not stored; -EIO: damaged; or what the keyring says. */
-_must_use_ int stored_open(struct cache *cache, uint32_t inode, struct stored *ret_stored);
+enum stored_which {
+    STORED_ONLY,        /* what may be read */
+    STORED_OR_WITHHELD, /* for verification and verdicts */
+};
+
+/* CACHE_MISS: no such content; -EIO: damaged; or what the keyring says. */
+_must_use_ int stored_open(struct cache *cache, uint32_t inode, enum stored_which which,
+                           struct stored *ret_stored);
 void stored_close(struct stored *stored);
 
 #define _cleanup_stored_ _cleanup_(stored_close)

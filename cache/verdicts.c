@@ -25,7 +25,7 @@ static int write_rejection(struct cache *cache, MDB_txn *transaction, struct ent
 {
     struct counters counters;
     int r = counters_get(cache, transaction, &counters);
-    if (r == 0 && row->entry.state == CACHE_STORED) {
+    if (r == 0 && entry_has_content(&row->entry)) {
         struct record record = entry_record(row);
         counters.stored--;
         counters.stored_bytes -= row->entry.size;
@@ -87,6 +87,8 @@ static int write_revision(struct cache *cache, const struct stored *stored, uint
         return r < 0 ? r : -EIO;
     if (memcmp(row.entry.sha256, verdict->document_sha256, sizeof row.entry.sha256) != 0)
         return -EINVAL;
+    row.entry.state =
+        verdict->indication == VERDICT_TOTAL_PASSED ? CACHE_STORED : CACHE_WITHHELD;
     row.entry.fresh_until_s = verdict->fresh_until_s;
     memcpy(row.entry.trust_generation, verdict->trust_generation,
            sizeof row.entry.trust_generation);
@@ -103,11 +105,9 @@ int cache_revise(struct cache *cache, const struct certname *name, const struct 
 {
     _cleanup_stored_ struct stored stored = {0};
     struct cache_entry entry;
-    if (verdict->indication != VERDICT_TOTAL_PASSED)
-        return -EINVAL;
     int r = cache_find(cache, name, &entry);
     if (r == 0)
-        r = stored_open(cache, entry.inode, &stored);
+        r = stored_open(cache, entry.inode, STORED_OR_WITHHELD, &stored);
     if (r != 0)
         return r;
     if (verdict->document_size != stored.record.size)
@@ -137,7 +137,7 @@ static int get_verdict(struct cache *cache, const struct cache_entry *entry, uin
         return CACHE_MISS;
     if (entry->state == CACHE_REJECTED)
         return get_rejection(cache, entry->inode, out, ret_size);
-    int r = stored_open(cache, entry->inode, &stored);
+    int r = stored_open(cache, entry->inode, STORED_OR_WITHHELD, &stored);
     if (r == 0)
         r = stored_verdict(cache, &stored, out, ret_size);
     return r;

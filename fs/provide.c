@@ -278,7 +278,7 @@ static void step_reverify(struct provide *provide)
             continue;
         struct flight *flight = flights_add(provide->flights, FLIGHT_CONTENT, &page[i].name);
         if (!flight) {
-            provide->reverify_cursor = page[i].inode; /* later */
+            provide->reverify_cursor = page[i].inode - 1; /* later */
             return;
         }
         flight->entry = page[i];
