@@ -89,7 +89,7 @@ static int attempt_on_connected(void *user, char *remote, char *local, int remot
 static CURLcode attempt_set_limits(CURL *easy)
 {
     ATTEMPT_SET(CURLOPT_PROTOCOLS_STR, "https");
-    ATTEMPT_SET(CURLOPT_REDIR_PROTOCOLS_STR, "");
+    ATTEMPT_SET(CURLOPT_REDIR_PROTOCOLS_STR, "https");
     ATTEMPT_SET(CURLOPT_FOLLOWLOCATION, 0L);
     ATTEMPT_SET(CURLOPT_PROXY, "");
     ATTEMPT_SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);

@@ -14,13 +14,28 @@
 #include <openssl/crypto.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+/* Certificates pass through this memory in clear: no core, no ptrace by the same user. SIGINT and
+ * SIGHUP reach a whole terminal session; the supervisor decides what they mean. */
+static void link_main_harden(void)
+{
+    struct rlimit none = {0};
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || setrlimit(RLIMIT_CORE, &none) < 0 ||
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        room_fail("kosekifs-link: cannot forbid core dumps and new privileges: %s",
+                  strerror(errno));
+    (void)signal(SIGINT, SIG_IGN);
+    (void)signal(SIGHUP, SIG_IGN);
+    (void)signal(SIGPIPE, SIG_IGN);
+}
 
 /* Neither environment nor openssl.cnf has a say: no proxy, no SSLKEYLOGFILE, no other modules. */
 static void link_main_isolate(void)
 {
     if (clearenv() != 0 || OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
         room_fail("kosekifs-link: OpenSSL cannot be initialised");
-    (void)signal(SIGPIPE, SIG_IGN);
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         room_fail("kosekifs-link: libcurl cannot be initialised");
     if (sign_provider_load() < 0)
@@ -53,9 +68,13 @@ int main(void)
     char fault[ROOM_TEXT_MAX];
 
     log_init("kosekifs-link", LOG_LEVEL_INFO);
+    link_main_harden();
     link_main_isolate();
-    if (room_receive_setup(sizeof config, &setup) < 0)
-        room_fail("kosekifs-link: no setup came");
+    int r = room_receive_setup(sizeof config, &setup);
+    if (r == -EPIPE)
+        return 0;
+    if (r < 0)
+        room_fail("kosekifs-link: malformed setup: %s", strerror(-r));
     if (ipc_message_take(&setup, &config, sizeof config, 2) < 0)
         room_fail("kosekifs-link: malformed setup");
     link_main_check_config(&config);
@@ -67,7 +86,7 @@ int main(void)
     struct link_loop *loop = link_loop_new(&config, &tls, &channel);
     if (!loop)
         room_fail("kosekifs-link: libcurl gives no handle");
-    int r = room_send_ready();
+    r = room_send_ready();
     if (r == 0)
         r = link_loop_run(loop);
 
