@@ -16,7 +16,7 @@ static struct {
 
 /* systemd.exec(5): JOURNAL_STREAM names device and inode of the stream; only if standard error
  * still is that stream does somebody interpret the prefix. */
-static bool stderr_is_journal(void)
+bool log_is_journal(void)
 {
     const char *stream = getenv("JOURNAL_STREAM");
     struct stat status;
@@ -31,7 +31,7 @@ void log_init(const char *program, enum log_level level)
 {
     settings.program = program;
     settings.level = level;
-    settings.journal = stderr_is_journal();
+    settings.journal = log_is_journal();
 }
 
 static bool is_printable(unsigned char c, unsigned char previous)

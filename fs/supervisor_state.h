@@ -1,0 +1,16 @@
+/* The state directory: found or made, checked, and locked against a second daemon. */
+#ifndef FS_SUPERVISOR_STATE_H
+#define FS_SUPERVISOR_STATE_H
+
+#include "base/cleanup.h"
+#include "fs/children.h"
+
+/*
+ * Opens the directory, which `owner` must own and nobody else may enter; makes it if only its last
+ * part is missing. The lock lasts until the last copy of the descriptor is closed, so it also waits
+ * for a kosekifs-mount that outlived its supervisor. EXIT_CANTCREATE after a message otherwise.
+ */
+_must_use_ int supervisor_state_open(const char *path, const struct child_identity *owner,
+                                     int *ret_fd);
+
+#endif
