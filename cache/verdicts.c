@@ -75,6 +75,16 @@ int cache_reject(struct cache *cache, const struct certname *name, const struct 
     return erasure_finish(cache);
 }
 
+static int touch_counters(struct cache *cache, MDB_txn *transaction)
+{
+    struct counters counters;
+    int r = counters_get(cache, transaction, &counters);
+    if (r < 0)
+        return r;
+    counters_touch(&counters);
+    return counters_put(cache, transaction, &counters);
+}
+
 static int write_revision(struct cache *cache, const struct stored *stored, uint32_t inode,
                           const struct verdict *verdict)
 {
@@ -87,8 +97,11 @@ static int write_revision(struct cache *cache, const struct stored *stored, uint
         return r < 0 ? r : -EIO;
     if (memcmp(row.entry.sha256, verdict->document_sha256, sizeof row.entry.sha256) != 0)
         return -EINVAL;
-    row.entry.state =
+    enum cache_state state =
         verdict->indication == VERDICT_TOTAL_PASSED ? CACHE_STORED : CACHE_WITHHELD;
+    /* The listing changes with it, and so does the directory's time. */
+    bool moved = state != row.entry.state;
+    row.entry.state = state;
     row.entry.fresh_until_s = verdict->fresh_until_s;
     memcpy(row.entry.trust_generation, verdict->trust_generation,
            sizeof row.entry.trust_generation);
@@ -98,6 +111,8 @@ static int write_revision(struct cache *cache, const struct stored *stored, uint
                                verdict);
     if (r == 0)
         r = entry_put(cache, transaction, &row);
+    if (r == 0 && moved)
+        r = touch_counters(cache, transaction);
     return r < 0 ? r : store_commit(cache, &transaction);
 }
 
