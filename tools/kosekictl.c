@@ -7,6 +7,7 @@
 #include "tools/kosekictl_verify.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
@@ -24,12 +25,16 @@ static const char usage_text[] =
     "  grants | grant | revoke          rights to single certificates\n"
     "  pending | confirm ID             commands that wait for a second person\n"
     "  alerts [list | ack ID]           what somebody should look at\n"
+    "The socket is --socket, else $KOSEKICTL_SOCKET, else " DEFAULT_SOCKET ".\n"
     "Exit: 0 done; 1 refused or failed; 64 usage; 69 no daemon. verify: 0, 1, 2, 64, 66.\n";
 
 int main(int argc, char **argv)
 {
     struct kosekictl_options options = {.socket = DEFAULT_SOCKET};
+    const char *socket = getenv("KOSEKICTL_SOCKET");
     int first = 1;
+    if (socket)
+        options.socket = socket;
     for (; first < argc && argv[first][0] == '-'; first++) {
         if (strcmp(argv[first], "--json") == 0) {
             options.json = true;
