@@ -1,10 +1,11 @@
 """A program that waits for a certificate can be ended, stopped and disturbed like any other."""
 
+import json
 import signal
 import time
 
 import testbed
-from system.scene import GOOD, SystemTest
+from system.scene import GOOD, SystemTest, sanitized
 
 ALARMED = r"""
 import os, signal, sys
@@ -114,8 +115,6 @@ print(json.dumps({"outcomes": outcomes, "longest": longest[0]}))
             return next(int(line.split()[1]) for line in file if line.startswith(key + ":"))
 
     def test_crowd(self):
-        import json
-        from system.scene import sanitized
         self.assertReads(self.reader, GOOD)
         names = [f"crowd-{i}.pdf" for i in range(self.IDS)]
         for name in names:
@@ -142,6 +141,4 @@ print(json.dumps({"outcomes": outcomes, "longest": longest[0]}))
         self.assertLessEqual(max(asked), 1, "an id was fetched twice")
 
     def waiting(self):
-        status = self.site.ctl("status", "--json")
-        import json
-        return json.loads(status.stdout).get("waiters", 0) if status.returncode == 0 else 0
+        return json.loads(self.reader.text(".kosekifs/status.json"))["requests"]["waiting"]
