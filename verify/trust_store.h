@@ -35,6 +35,7 @@ struct verify_trust {
     /* Whatever the XML part prepares once from the schemas; freed by free_schema_cache(). */
     void *schema_cache;
     void (*free_schema_cache)(void *schema_cache);
+    const struct schema_hook *schema_hook; /* not owned; NULL = none */
 };
 
 #endif

@@ -10,6 +10,10 @@
 #include "verify/trust_store.h"
 #include "verify/verify.h"
 
+/* Initialises libxml2 and xmlsec1 for the process: once, before threads and before a sandbox.
+ * verify_xml() does it otherwise, which opens files. */
+void verify_xml_init(void);
+
 /*
  * Notes the checks of xml_checks.h and, through path.h, of checks_path.h. *ret_complete becomes
  * true only if every check was reached; it is false when this is called. -ENOMEM.

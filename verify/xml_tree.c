@@ -13,12 +13,31 @@
 #include <pthread.h>
 #include <stdio.h>
 
-static xmlParserInput *refuse_entity(const char *url, const char *id, xmlParserCtxt *context)
+static _Thread_local const struct xml_entity_offer *entity_offer;
+
+void xml_offer_entities(const struct xml_entity_offer *offer)
 {
-    (void)url;
+    entity_offer = offer;
+}
+
+static xmlParserInput *load_entity(const char *url, const char *id, xmlParserCtxt *context)
+{
+    struct bytes content;
+
     (void)id;
-    (void)context;
-    return NULL;
+    if (!entity_offer || !url || !entity_offer->find(entity_offer->context, url, &content))
+        return NULL;
+    xmlParserInputBuffer *buffer = xmlParserInputBufferCreateMem(
+        (const char *)content.data, (int)content.size, XML_CHAR_ENCODING_NONE);
+    if (!buffer)
+        return NULL;
+    xmlParserInput *input = xmlNewIOInputStream(context, buffer, XML_CHAR_ENCODING_NONE);
+    if (!input) {
+        xmlFreeParserInputBuffer(buffer);
+        return NULL;
+    }
+    input->filename = (char *)xmlStrdup((const xmlChar *)url);
+    return input;
 }
 
 static void ignore_error(void *context, const char *format, ...) _printf_(2, 3);
@@ -32,7 +51,7 @@ static void ignore_error(void *context, const char *format, ...)
 static void library_init_once(void)
 {
     xmlInitParser();
-    xmlSetExternalEntityLoader(refuse_entity);
+    xmlSetExternalEntityLoader(load_entity);
     xmlSetGenericErrorFunc(NULL, ignore_error);
     xml_charsets_load();
 }

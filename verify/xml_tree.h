@@ -17,6 +17,14 @@
  * and loads the character sets of xml_encoding.h that an operator may allow. Idempotent. */
 void xml_library_init(void);
 
+/* What this thread offers, for the time being, to a library that asks for an external entity: only
+ * a schema being compiled does. NULL offers nothing, as at the start. */
+struct xml_entity_offer {
+    bool (*find)(void *context, const char *url, struct bytes *ret_content);
+    void *context;
+};
+void xml_offer_entities(const struct xml_entity_offer *offer);
+
 /*
  * Parses a document that xml_scan() found good. XML_MALFORMED: it is not well-formed or not
  * namespace-well-formed; ret_message (VERDICT_TEXT_MAX bytes) says why. -ENOMEM.
