@@ -5,6 +5,10 @@
  * for the operator. After that it receives ROOM_PEER whenever a neighbour (re)appears, ROOM_TRUST
  * when the trust bundle changes. When ROOM_FD is closed it leaves at once.
  *
+ * verify answers each ROOM_TRUST: ROOM_READY when it works with the new bundle, ROOM_FAILED with a
+ * text when it does not and keeps the old one. One worker is asked first; the others and mount hear
+ * of a bundle only after it was taken.
+ *
  * ROOM_SETUP by role, payload and descriptors in order:
  *   mount   struct mount_setup; the descriptors of enum mount_setup_fd (fs/mount_setup.h)
  *   link    struct config_link; CA certificates (sealed, PEM), client certificates (sealed, PEM)
@@ -39,6 +43,7 @@ enum room_message {
     ROOM_PEER,       /* to the child: struct room_peer and one connected descriptor */
     ROOM_TRUST,      /* to mount and verify: one sealed memory file with the trust bundle */
     ROOM_POLICY,     /* to mount: one sealed memory file with the access policy (fs/access_policy.h) */
+    ROOM_SINK,       /* to mount: uint32_t (enum audit_sink_kind) and one connected socket */
     ROOM_KILL,       /* from mount: struct room_peer; that child misbehaves, replace it */
 };
 

@@ -194,6 +194,7 @@ int child_start(struct child *child, const struct child_identity *identity,
     child->pid = pid;
     child->room_fd = steal_fd(&ours);
     child->state = CHILD_STARTED;
+    child->told = false;
     child->started_ms = clock_monotonic_ms();
     return 0;
 }

@@ -27,6 +27,7 @@ struct child {
     enum room_role role;
     uint32_t index;
     enum child_state state;
+    bool told;           /* it said why it cannot work */
     pid_t pid;           /* 0 when absent */
     int room_fd;         /* our end, non-blocking; -1 when absent */
     int64_t deadline_ms; /* when started: of ROOM_READY; when absent: when to start, 0 = never */

@@ -65,7 +65,7 @@ int supervisor_daemon_ready(int ready_fd, int log_fd)
     return 0;
 }
 
-int supervisor_daemon_log(int foreground, int *ret_fd)
+int supervisor_daemon_log(bool foreground, int *ret_fd)
 {
     int fd = -1;
     if (foreground || log_is_journal())

@@ -7,6 +7,8 @@
 
 #include "base/cleanup.h"
 
+#include <stdbool.h>
+
 /*
  * Forks. The starting process does not return; the background process does, with the descriptor for
  * supervisor_daemon_ready() in *ret_ready_fd. Negative errno after a message.
@@ -19,6 +21,6 @@ _must_use_ int supervisor_daemon_ready(int ready_fd, int log_fd);
 
 /* Where messages go once nobody watches: the journal if standard error is it, else /dev/log, else
  * nowhere. In the foreground standard error itself. */
-_must_use_ int supervisor_daemon_log(int foreground, int *ret_fd);
+_must_use_ int supervisor_daemon_log(bool foreground, int *ret_fd);
 
 #endif

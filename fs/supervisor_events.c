@@ -1,0 +1,189 @@
+/*
+ * What rooms say, and how they end. Rooms that read hostile bytes may have been taken over: a
+ * message is obeyed only from the role that may send it, in the state in which it makes sense, with
+ * exactly the payload it has; anything else ends the sender.
+ */
+#include "fs/supervisor_private.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "fs/supervisor_exit.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <sys/wait.h>
+
+enum {
+    MESSAGES_PER_ROUND = 32, /* then the others get their turn */
+    CLOSED_MS = 5000,        /* from closing ROOM_FD to the end */
+};
+
+/* Nothing more is heard from it. */
+static void reject(struct child *child, const char *what)
+{
+    log_error("%s sent %s; it is ended", child_name(child), what);
+    child_kill(child);
+    cleanup_close(&child->room_fd);
+    child->room_fd = -1;
+}
+
+static void on_ready(struct supervisor *supervisor, struct child *child)
+{
+    if (child->state == CHILD_STARTED) {
+        rooms_set_ready(&supervisor->rooms, child);
+        log_debug("%s is ready", child_name(child));
+    } else if (child->role == ROOM_VERIFY && supervisor->trial_fd >= 0 &&
+               child->index == supervisor->trial_worker) {
+        supervisor_trial_accepted(supervisor);
+    } else if (child->role != ROOM_VERIFY) {
+        reject(child, "ready twice");
+    }
+}
+
+static void on_failed(struct supervisor *supervisor, struct child *child)
+{
+    char text[ROOM_TEXT_MAX + 1];
+    size_t size =
+        supervisor->message.size < ROOM_TEXT_MAX ? supervisor->message.size : ROOM_TEXT_MAX;
+    memcpy(text, supervisor->message.payload, size);
+    text[size] = '\0';
+    if (child->state == CHILD_STARTED) {
+        log_error("%s cannot work: %s", child_name(child), text);
+        child->told = true;
+    } else if (child->role == ROOM_VERIFY && supervisor->trial_fd >= 0 &&
+               child->index == supervisor->trial_worker) {
+        supervisor_trial_failed(supervisor, text);
+    } else if (child->role == ROOM_VERIFY) {
+        /* What another worker took is refused by this one: a new life reads it from the start. */
+        log_error("%s did not take the trust bundle: %s", child_name(child), text);
+        child_kill(child);
+    } else {
+        reject(child, "a failure while it worked");
+    }
+}
+
+static void on_kill(struct supervisor *supervisor, struct child *child)
+{
+    struct room_peer which;
+    struct child *target = NULL;
+    if (child->role == ROOM_MOUNT &&
+        ipc_message_take(&supervisor->message, &which, sizeof which, 0) == 0 &&
+        which.role < ROOM_ROLE_COUNT && which.role != ROOM_MOUNT)
+        target = rooms_find(&supervisor->rooms, (enum room_role)which.role, which.index);
+    if (!target)
+        reject(child, "a request to end what it may not");
+    else
+        child_kill(target);
+}
+
+static void on_alert(struct supervisor *supervisor, struct child *child)
+{
+    struct alert_message alert;
+    if (child->role != ROOM_MOUNT ||
+        ipc_message_take(&supervisor->message, &alert, sizeof alert, 0) < 0 ||
+        !alert_message_valid(&alert))
+        reject(child, "a malformed alert");
+    else
+        hook_run(&supervisor->hook, &alert.alert);
+}
+
+static void on_message(struct supervisor *supervisor, struct child *child)
+{
+    switch (supervisor->message.type) {
+    case ROOM_READY:
+        on_ready(supervisor, child);
+        break;
+    case ROOM_FAILED:
+        on_failed(supervisor, child);
+        break;
+    case ROOM_KILL:
+        on_kill(supervisor, child);
+        break;
+    case ROOM_ALERT:
+        on_alert(supervisor, child);
+        break;
+    default:
+        reject(child, "a message that nobody knows");
+        break;
+    }
+}
+
+void supervisor_hear(struct supervisor *supervisor, struct child *child)
+{
+    for (int i = 0; i < MESSAGES_PER_ROUND && child->room_fd >= 0; i++) {
+        int r = ipc_receive(child->room_fd, &supervisor->message);
+        if (r == -EAGAIN)
+            return;
+        if (r == -EBADMSG) {
+            reject(child, "a packet that is no message");
+        } else if (r != 0) {
+            /* It is ending, or should be. */
+            cleanup_close(&child->room_fd);
+            child->room_fd = -1;
+            child->deadline_ms = clock_monotonic_ms() + CLOSED_MS;
+        } else {
+            on_message(supervisor, child);
+            ipc_message_done(&supervisor->message);
+        }
+    }
+}
+
+static void on_mount_ended(struct supervisor *supervisor, int status)
+{
+    bool in_order = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    if (in_order && !mountpoint_is_mounted(supervisor->task->mountpoint)) {
+        log_info("%s was unmounted", supervisor->task->mountpoint->path);
+        supervisor_end(supervisor, 0);
+    } else {
+        log_error("kosekifs-mount %s; unmounting, certificates cannot be read until kosekifs is "
+                  "started again",
+                  child_status_text(status));
+        supervisor_end(supervisor, EXIT_FAILED);
+    }
+}
+
+static void on_ended(struct supervisor *supervisor, struct child *child, int status)
+{
+    if (supervisor->phase != PHASE_RUNNING) {
+        if (!child->told)
+            log_error("%s %s before the mount was ready", child_name(child),
+                      child_status_text(status));
+        supervisor_end(supervisor, EXIT_FAILED);
+        return;
+    }
+    if (child->role == ROOM_MOUNT) {
+        on_mount_ended(supervisor, status);
+        return;
+    }
+    int64_t delay_ms = rooms_schedule_restart(child);
+    log_error("%s %s; it is replaced in %" PRId64 " ms", child_name(child),
+              child_status_text(status), delay_ms);
+    if (child->role == ROOM_VERIFY && supervisor->trial_fd >= 0 &&
+        child->index == supervisor->trial_worker)
+        supervisor_trial_failed(supervisor, "the worker that tried the new files ended");
+}
+
+static void collect_probe(struct supervisor *supervisor)
+{
+    int status = 0;
+    if (supervisor->probe_pid <= 0 || waitpid(supervisor->probe_pid, &status, WNOHANG) == 0)
+        return;
+    supervisor->probe_pid = 0;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return; /* the main loop goes on to RUNNING */
+    log_error("the mount on %s does not answer", supervisor->task->mountpoint->path);
+    supervisor_end(supervisor, EXIT_FAILED);
+}
+
+void supervisor_collect(struct supervisor *supervisor)
+{
+    for (unsigned i = 0; i < supervisor->rooms.count && !supervisor->ending; i++) {
+        struct child *child = &supervisor->rooms.list[i];
+        int status;
+        /* Its last words came before its end: they are heard first. */
+        supervisor_hear(supervisor, child);
+        if (child_reap(child, &status))
+            on_ended(supervisor, child, status);
+    }
+    collect_probe(supervisor);
+}

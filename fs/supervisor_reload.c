@@ -1,0 +1,147 @@
+/*
+ * SIGHUP: the files of section [trust] and the access policy are read again. A new trust bundle is
+ * tried by one verify worker first: only kosekifs-verify can tell whether it is usable, and a
+ * bundle that is not must leave every process with the old one. What cannot be read changes
+ * nothing.
+ */
+#include "fs/supervisor_private.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memfd.h"
+#include "base/trust.h"
+#include "fs/audit.h"
+
+#include <string.h>
+
+enum { TRIAL_MS = 30000 };
+
+static bool same_content(int a, int b)
+{
+    _cleanup_mapping_ struct mapping first = {0};
+    _cleanup_mapping_ struct mapping second = {0};
+    return mapping_open(a, TRUST_BUNDLE_MAX, &first) == 0 &&
+           mapping_open(b, TRUST_BUNDLE_MAX, &second) == 0 &&
+           bytes_equal(bytes_of(first.data, first.size), bytes_of(second.data, second.size));
+}
+
+static void reload_policy(struct supervisor *supervisor)
+{
+    struct supervisor_inputs *inputs = supervisor->task->inputs;
+    int fd = -1;
+    if (supervisor_read_policy(inputs->config.mount.access_policy, &fd) < 0) {
+        log_error("the access policy stays as it was");
+        return;
+    }
+    cleanup_close(&inputs->policy_fd);
+    inputs->policy_fd = fd;
+    rooms_send(rooms_find(&supervisor->rooms, ROOM_MOUNT, 0), ROOM_POLICY, NULL, 0, fd);
+    log_info("access policy read again");
+}
+
+static struct child *find_ready_worker(struct rooms *rooms)
+{
+    for (unsigned i = 0; i < rooms->count; i++) {
+        if (rooms->list[i].role == ROOM_VERIFY && rooms->list[i].state == CHILD_READY)
+            return &rooms->list[i];
+    }
+    return NULL;
+}
+
+static void reload_trust(struct supervisor *supervisor)
+{
+    struct supervisor_inputs *inputs = supervisor->task->inputs;
+    struct child *worker = find_ready_worker(&supervisor->rooms);
+    int fd = -1;
+    if (supervisor->trial_fd >= 0) {
+        supervisor->reload_again = true;
+        return;
+    }
+    if (supervisor_read_trust(&inputs->config.trust, &fd) < 0) {
+        log_error("trust stays as it was");
+        return;
+    }
+    if (same_content(fd, inputs->trust_fd)) {
+        log_info("trust is unchanged");
+        close(fd);
+        return;
+    }
+    supervisor->trial_fd = fd;
+    if (!worker) {
+        supervisor_trial_failed(supervisor,
+                                "no verify worker is ready to try it; send SIGHUP again");
+        return;
+    }
+    supervisor->trial_worker = worker->index;
+    supervisor->trial_deadline_ms = clock_monotonic_ms() + TRIAL_MS;
+    rooms_send(worker, ROOM_TRUST, NULL, 0, fd);
+}
+
+void supervisor_reload(struct supervisor *supervisor)
+{
+    if (supervisor->phase != PHASE_RUNNING) {
+        log_warning("SIGHUP before the mount was ready is passed over");
+        return;
+    }
+    reload_policy(supervisor);
+    reload_trust(supervisor);
+    supervisor_send_sinks(supervisor);
+}
+
+static void end_trial(struct supervisor *supervisor)
+{
+    supervisor->trial_fd = -1;
+    supervisor->trial_deadline_ms = 0;
+    if (supervisor->reload_again) {
+        supervisor->reload_again = false;
+        reload_trust(supervisor);
+    }
+}
+
+void supervisor_trial_accepted(struct supervisor *supervisor)
+{
+    struct supervisor_inputs *inputs = supervisor->task->inputs;
+    struct rooms *rooms = &supervisor->rooms;
+    struct child *tried = rooms_find(rooms, ROOM_VERIFY, supervisor->trial_worker);
+    cleanup_close(&inputs->trust_fd);
+    inputs->trust_fd = supervisor->trial_fd;
+    rooms->trust_serial++;
+    rooms->trust_known[tried - rooms->list] = rooms->trust_serial;
+    for (unsigned i = 0; i < rooms->count; i++) {
+        struct child *child = &rooms->list[i];
+        if (child->state == CHILD_READY && child != tried &&
+            (child->role == ROOM_VERIFY || child->role == ROOM_MOUNT))
+            rooms_send_trust(rooms, child);
+    }
+    log_info("trust anchors and revocation lists read again");
+    end_trial(supervisor);
+}
+
+void supervisor_trial_failed(struct supervisor *supervisor, const char *reason)
+{
+    log_error("trust stays as it was: %s", reason);
+    cleanup_close(&supervisor->trial_fd);
+    end_trial(supervisor);
+}
+
+static void send_sink(struct supervisor *supervisor, enum audit_sink_kind kind, const char *path)
+{
+    const uint32_t payload = kind;
+    _cleanup_close_ int fd = -1;
+    if (*path == '\0')
+        return;
+    int r = log_socket_connect(path, &fd);
+    if (r < 0)
+        log_warning("%s: %s; audit records do not go there (SIGHUP tries again)", path,
+                    strerror(-r));
+    else
+        rooms_send(rooms_find(&supervisor->rooms, ROOM_MOUNT, 0), ROOM_SINK, &payload,
+                   sizeof payload, fd);
+}
+
+void supervisor_send_sinks(struct supervisor *supervisor)
+{
+    const struct config_audit *audit = &supervisor->task->inputs->config.audit;
+    send_sink(supervisor, AUDIT_SINK_SYSLOG, audit->syslog);
+    send_sink(supervisor, AUDIT_SINK_JOURNALD, audit->journald);
+}

@@ -1,0 +1,187 @@
+/* See fs/supervisor_rooms.h. */
+#include "fs/supervisor_rooms.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "fs/mount_setup.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+/* Of the installed programs; beside our own executable they are looked for first. */
+#ifndef KOSEKIFS_LIBEXECDIR
+#error "KOSEKIFS_LIBEXECDIR is set by the build"
+#endif
+
+void rooms_init(struct rooms *rooms, const struct supervisor_inputs *inputs, int log_fd)
+{
+    *rooms = (struct rooms){.inputs = inputs, .log_fd = log_fd, .fuse_fd = -1};
+    child_init(&rooms->list[rooms->count++], ROOM_KEYS, 0);
+    child_init(&rooms->list[rooms->count++], ROOM_LINK, 0);
+    for (uint32_t i = 0; i < inputs->config.mount.verify_workers; i++)
+        child_init(&rooms->list[rooms->count++], ROOM_VERIFY, i);
+    child_init(&rooms->list[rooms->count++], ROOM_MOUNT, 0);
+}
+
+struct child *rooms_find(struct rooms *rooms, enum room_role role, uint32_t index)
+{
+    for (unsigned i = 0; i < rooms->count; i++) {
+        if (rooms->list[i].role == role && rooms->list[i].index == index)
+            return &rooms->list[i];
+    }
+    return NULL;
+}
+
+bool rooms_all_ready(const struct rooms *rooms)
+{
+    for (unsigned i = 0; i < rooms->count; i++) {
+        if (rooms->list[i].role != ROOM_MOUNT && rooms->list[i].state != CHILD_READY)
+            return false;
+    }
+    return true;
+}
+
+static int send_or_kill(struct child *child, enum room_message type, const void *payload,
+                        size_t size, const int *fds, unsigned fd_count)
+{
+    int r = ipc_send(child->room_fd, type, 0, payload, size, fds, fd_count);
+    if (r == -EPIPE)
+        return r; /* its end will be seen */
+    if (r < 0) {
+        log_error("%s does not take its messages (%s); it is ended", child_name(child),
+                  strerror(-r));
+        child_kill(child);
+    }
+    return r;
+}
+
+void rooms_send(struct child *child, enum room_message type, const void *payload, size_t size,
+                int fd)
+{
+    if (child->room_fd >= 0 && send_or_kill(child, type, payload, size, &fd, 1) < 0)
+        log_debug("%s is ending", child_name(child));
+}
+
+void rooms_send_trust(struct rooms *rooms, struct child *child)
+{
+    rooms->trust_known[child - rooms->list] = rooms->trust_serial;
+    rooms_send(child, ROOM_TRUST, NULL, 0, rooms->inputs->trust_fd);
+}
+
+static int send_mount_setup(struct rooms *rooms, struct child *child)
+{
+    const struct supervisor_inputs *inputs = rooms->inputs;
+    const struct mount_setup setup = {.mount = inputs->config.mount,
+                                      .audit = inputs->config.audit,
+                                      .alerts = inputs->config.alerts};
+    const int fds[MOUNT_FD_COUNT] = {
+        [MOUNT_FD_FUSE] = rooms->fuse_fd,    [MOUNT_FD_CONTROL] = inputs->control.fd,
+        [MOUNT_FD_STATE] = inputs->state_fd, [MOUNT_FD_POLICY] = inputs->policy_fd,
+        [MOUNT_FD_TRUST] = inputs->trust_fd,
+    };
+    int r = send_or_kill(child, ROOM_SETUP, &setup, sizeof setup, fds, MOUNT_FD_COUNT);
+    /* With our copy closed the mount ends when kosekifs-mount does, whatever becomes of us. */
+    cleanup_close(&rooms->fuse_fd);
+    rooms->fuse_fd = -1;
+    return r;
+}
+
+static int send_setup(struct rooms *rooms, struct child *child)
+{
+    const struct supervisor_inputs *inputs = rooms->inputs;
+    const int keys_fds[] = {inputs->master_key_fd, inputs->tls_key_fd};
+    const int link_fds[] = {inputs->ca_fd, inputs->certificate_fd};
+    switch (child->role) {
+    case ROOM_KEYS:
+        return send_or_kill(child, ROOM_SETUP, NULL, 0, keys_fds, 2);
+    case ROOM_LINK:
+        return send_or_kill(child, ROOM_SETUP, &inputs->config.link, sizeof inputs->config.link,
+                            link_fds, 2);
+    case ROOM_VERIFY:
+        return send_or_kill(child, ROOM_SETUP, NULL, 0, &inputs->trust_fd, 1);
+    default:
+        return send_mount_setup(rooms, child);
+    }
+}
+
+static bool is_neighbour(const struct child *a, const struct child *b)
+{
+    if (a->role == ROOM_MOUNT)
+        return b->role != ROOM_MOUNT;
+    return a->role == ROOM_LINK && b->role == ROOM_KEYS;
+}
+
+static void introduce(struct child *a, struct child *b)
+{
+    int pair[2];
+    if (!is_neighbour(a, b) && !is_neighbour(b, a))
+        return;
+    int r = ipc_pair(pair);
+    if (r < 0) {
+        log_error("%s cannot be connected: %s; it is ended", child_name(b), strerror(-r));
+        child_kill(b);
+        return;
+    }
+    const struct room_peer to_a = {.role = b->role, .index = b->index};
+    const struct room_peer to_b = {.role = a->role, .index = a->index};
+    rooms_send(a, ROOM_PEER, &to_a, sizeof to_a, pair[0]);
+    rooms_send(b, ROOM_PEER, &to_b, sizeof to_b, pair[1]);
+    close(pair[0]);
+    close(pair[1]);
+}
+
+/* kosekifs-mount needs its neighbours to become ready: its store asks for keys when it opens. */
+static bool is_introducible(const struct child *child)
+{
+    return child->state == CHILD_READY ||
+           (child->role == ROOM_MOUNT && child->state == CHILD_STARTED);
+}
+
+static void introduce_to_all(struct rooms *rooms, struct child *child)
+{
+    for (unsigned i = 0; i < rooms->count; i++) {
+        if (&rooms->list[i] != child && is_introducible(&rooms->list[i]))
+            introduce(&rooms->list[i], child);
+    }
+}
+
+int rooms_start(struct rooms *rooms, struct child *child)
+{
+    int64_t wait_ms = child->role == ROOM_MOUNT ? ROOMS_MOUNT_READY_MS : ROOMS_READY_MS;
+    int r = child_start(child, &rooms->inputs->accounts.rooms[child->role], KOSEKIFS_LIBEXECDIR,
+                        rooms->log_fd);
+    if (r < 0)
+        return r;
+    child->deadline_ms = child->started_ms + wait_ms;
+    rooms->trust_known[child - rooms->list] = rooms->trust_serial;
+    r = send_setup(rooms, child);
+    if (r < 0 && r != -EPIPE)
+        return r;
+    if (child->role == ROOM_MOUNT)
+        introduce_to_all(rooms, child);
+    return 0;
+}
+
+void rooms_set_ready(struct rooms *rooms, struct child *child)
+{
+    child->state = CHILD_READY;
+    child->deadline_ms = 0;
+    if (child->role == ROOM_MOUNT)
+        return;
+    /* Trust may have changed while it was starting. */
+    if (child->role == ROOM_VERIFY &&
+        rooms->trust_known[child - rooms->list] != rooms->trust_serial)
+        rooms_send_trust(rooms, child);
+    introduce_to_all(rooms, child);
+}
+
+int64_t rooms_schedule_restart(struct child *child)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    if (child->delay_ms == 0 || now_ms - child->started_ms >= ROOMS_STABLE_MS)
+        child->delay_ms = ROOMS_DELAY_FIRST_MS;
+    int64_t delay_ms = child->delay_ms;
+    child->deadline_ms = now_ms + delay_ms;
+    child->delay_ms = delay_ms * 2 < ROOMS_DELAY_MAX_MS ? delay_ms * 2 : ROOMS_DELAY_MAX_MS;
+    return delay_ms;
+}
