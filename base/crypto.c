@@ -64,6 +64,15 @@ int sha256_stream_update(struct sha256_stream *stream, const void *data, size_t 
     return EVP_DigestUpdate(stream->context, data, size) == 1 ? 0 : -ENOMEM;
 }
 
+struct sha256_stream *sha256_stream_copy(const struct sha256_stream *stream)
+{
+    _cleanup_sha256_stream_ struct sha256_stream *copy = sha256_stream_new();
+
+    if (!copy || EVP_MD_CTX_copy_ex(copy->context, stream->context) != 1)
+        return NULL;
+    return steal_ptr(&copy);
+}
+
 int sha256_stream_finish(struct sha256_stream *stream, uint8_t ret_digest[SHA256_SIZE])
 {
     uint8_t digest[EVP_MAX_MD_SIZE];

@@ -27,6 +27,8 @@ struct sha256_stream;
 struct sha256_stream *sha256_stream_new(void);
 struct sha256_stream *sha256_stream_free(struct sha256_stream *stream);
 _must_use_ int sha256_stream_update(struct sha256_stream *stream, const void *data, size_t size);
+/* A second stream that goes on from the same point; NULL when memory is short. */
+struct sha256_stream *sha256_stream_copy(const struct sha256_stream *stream);
 /* Ends the stream; only sha256_stream_free() may follow. */
 _must_use_ int sha256_stream_finish(struct sha256_stream *stream, uint8_t ret_digest[SHA256_SIZE]);
 
