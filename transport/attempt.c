@@ -28,7 +28,8 @@ static size_t attempt_on_header(char *line, size_t size, size_t count, void *use
         return 0;
     bool end = size <= 2 && (line[0] == '\r' || line[0] == '\n');
     bool sound = response_add_line(&attempt->response, line, size);
-    if (sound && !(end && attempt->response.status >= 200))
+    bool interim = attempt->response.status < 200 && attempt->response.status != 101;
+    if (sound && (!end || interim))
         return size;
 
     response_judge(&attempt->response, &attempt->question, clock_realtime_s(), &attempt->judgement);
@@ -172,6 +173,7 @@ int attempt_new(const struct attempt_setting *setting, struct transfer *transfer
     attempt->setting = setting;
     attempt->transfer = transfer;
     attempt->sign_failures = setting->channel->failure_count;
+    attempt->signatures = setting->channel->signature_count;
     response_init(&attempt->response);
     transfer_question(transfer, &attempt->question);
     attempt->easy = curl_easy_init();
@@ -211,6 +213,18 @@ static enum attempt_end attempt_classify_tls(const struct attempt *attempt, CURL
     return code == CURLE_SSL_CONNECT_ERROR ? ATTEMPT_HANDSHAKE : ATTEMPT_DISTRUSTED;
 }
 
+/* TLS 1.3: a server that does not like our certificate says so after the handshake, in an alert
+ * that arrives instead of the answer (RFC 8446 4.4.2.4). When it closes at once, the reset that our
+ * request meets may be faster than the alert. */
+static bool attempt_was_refused(const struct attempt *attempt, CURLcode code)
+{
+    if (attempt->response.status != 0)
+        return false;
+    bool reset = code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR;
+    return strstr(attempt->error, " alert ") ||
+           (reset && attempt->setting->channel->signature_count != attempt->signatures);
+}
+
 static enum attempt_end attempt_classify(const struct attempt *attempt, CURLcode code)
 {
     switch (code) {
@@ -234,12 +248,9 @@ static enum attempt_end attempt_classify(const struct attempt *attempt, CURLcode
     case CURLE_GOT_NOTHING:
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
-        /* TLS 1.3: a server that does not like our certificate says so after the handshake, in an
-         * alert that arrives instead of the answer (RFC 8446 4.4.2.4). */
-        if (attempt->response.status == 0 && strstr(attempt->error, " alert "))
-            return ATTEMPT_HANDSHAKE;
-        return ATTEMPT_CUT;
-    case CURLE_OUT_OF_MEMORY:
+        return attempt_was_refused(attempt, code) ? ATTEMPT_HANDSHAKE : ATTEMPT_CUT;
+    case CURLE_OUT_OF_MEMORY: /* also what libcurl calls a header line above 100 KB */
+        return attempt->sent ? ATTEMPT_NONSENSE : ATTEMPT_INTERNAL;
     case CURLE_FAILED_INIT:
         return ATTEMPT_INTERNAL;
     default:
@@ -289,6 +300,11 @@ void attempt_outcome(const struct attempt *attempt, CURLcode code,
         attempt_unsigned_detail(attempt, ret_outcome->detail);
     else if (code == CURLE_SSL_CERTPROBLEM && attempt->setting->tls->certificate_expired)
         link_detail_set(ret_outcome->detail, "our own certificate has expired");
+    else if (code == CURLE_OUT_OF_MEMORY && ret_outcome->end == ATTEMPT_NONSENSE)
+        link_detail_set(ret_outcome->detail, "a header line without end, or memory is short");
+    else if (ret_outcome->end == ATTEMPT_HANDSHAKE && attempt->sent)
+        link_detail_set(ret_outcome->detail, "closed when our certificate was shown: %s",
+                        attempt->error[0] ? attempt->error : curl_easy_strerror(code));
     else
         link_detail_set(ret_outcome->detail, "%s",
                         attempt->error[0] ? attempt->error : curl_easy_strerror(code));

@@ -45,6 +45,7 @@ struct attempt {
     uint64_t received;
     uint64_t discarded;
     uint64_t sign_failures; /* of the channel, when this began */
+    uint64_t signatures;    /* likewise */
     int64_t window_end_ms;  /* stall: end of the window of low_speed_time, 0 = not connected yet */
     uint64_t window_bytes;  /* arrived in it */
     char error[CURL_ERROR_SIZE];

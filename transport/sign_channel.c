@@ -116,8 +116,10 @@ int sign_channel_sign(struct sign_channel *channel, enum sign_scheme scheme, str
                       uint8_t *ret_signature, size_t ret_max, size_t *ret_size)
 {
     int r = sign_channel_ask(channel, scheme, content, ret_signature, ret_max, ret_size);
-    if (r == 0)
+    if (r == 0) {
+        channel->signature_count++;
         return 0;
+    }
     channel->failure_count++;
     channel->last_error = r;
     if (r == -EHOSTDOWN)

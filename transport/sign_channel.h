@@ -21,8 +21,9 @@ struct sign_channel {
     int fd; /* -1: kosekifs-keys is not there */
     uint64_t next_id;
     int64_t resting_until_ms;
-    uint64_t failure_count; /* grows with each signature that was not given */
-    int last_error;         /* why the last one was not: negative errno */
+    uint64_t signature_count; /* given */
+    uint64_t failure_count;   /* grows with each signature that was not given */
+    int last_error;           /* why the last one was not: negative errno */
 };
 
 void sign_channel_init(struct sign_channel *channel);

@@ -242,10 +242,16 @@ static void conclude_judged(struct transfer *transfer, const struct attempt_outc
     }
 }
 
-/* Name, connect, handshake: a few quick tries, for somebody is waiting in open(2). */
+/* Name, connect, handshake: a few quick tries, for somebody is waiting in open(2). A transfer that
+ * has come some way is worth more patience: the line was there a moment ago. */
 static void conclude_unconnected(struct transfer *transfer, enum link_result result,
-                                 const char *detail, int64_t now_ms, uint32_t random)
+                                 const char *detail, unsigned resume_max, int64_t now_ms,
+                                 uint32_t random)
 {
+    if (transfer_has_rest(transfer)) {
+        conclude_cut(transfer, false, 0, detail, resume_max, now_ms, random);
+        return;
+    }
     transfer_expect(transfer, LINK_TIMED_OUT, detail);
     if (++transfer->connect_failures >= TRANSFER_QUICK_TRIES)
         transfer_finish(transfer, result, detail);
@@ -269,10 +275,12 @@ void transfer_conclude(struct transfer *transfer, const struct attempt_outcome *
                      random);
         return;
     case ATTEMPT_UNREACHABLE:
-        conclude_unconnected(transfer, LINK_UNREACHABLE, outcome->detail, now_ms, random);
+        conclude_unconnected(transfer, LINK_UNREACHABLE, outcome->detail, resume_max, now_ms,
+                             random);
         return;
     case ATTEMPT_HANDSHAKE:
-        conclude_unconnected(transfer, LINK_TLS_FAILED, outcome->detail, now_ms, random);
+        conclude_unconnected(transfer, LINK_TLS_FAILED, outcome->detail, resume_max, now_ms,
+                             random);
         return;
     case ATTEMPT_DISTRUSTED:
         transfer_finish(transfer, LINK_TLS_FAILED, outcome->detail);

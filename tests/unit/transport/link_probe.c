@@ -99,6 +99,7 @@ static void print_event(struct probe *probe, const struct link_event *event)
     print_json(json);
 }
 
+/* kosekifs-mount never waits for kosekifs-link to take a request, or both could wait for ever. */
 static void connect_mount(struct probe *probe)
 {
     int fds[2];
@@ -107,6 +108,19 @@ static void connect_mount(struct probe *probe)
     probe_room_peer(&probe->link, ROOM_MOUNT, fds[1]);
     close(fds[1]);
     probe->mount_fd = fds[0];
+    if (fcntl(probe->mount_fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
+        probe_die("fcntl", errno);
+}
+
+static void read_event(struct probe *probe)
+{
+    struct link_event event;
+    int r = link_client_receive(probe->mount_fd, &event);
+    if (r == -EAGAIN)
+        return;
+    if (r != 0)
+        probe_die("event", r < 0 ? r : EPIPE);
+    print_event(probe, &event);
 }
 
 static void start_real_keys(struct probe *probe, int fd)
@@ -177,7 +191,14 @@ static void answer_signature(struct probe *probe)
 static void send_request(struct probe *probe, uint64_t id, const struct link_request *request,
                          int memfd)
 {
-    int r = link_client_request(probe->mount_fd, id, request, memfd);
+    int r;
+    while ((r = link_client_request(probe->mount_fd, id, request, memfd)) == -EAGAIN) {
+        struct pollfd ready = {.fd = probe->mount_fd, .events = POLLIN | POLLOUT};
+        if (poll(&ready, 1, -1) < 0)
+            probe_die("poll", errno);
+        if (ready.revents & POLLIN)
+            read_event(probe);
+    }
     if (r < 0)
         probe_die("request", r);
 }
@@ -394,13 +415,8 @@ static void serve(struct probe *probe)
         };
         if (poll(fds, 4, -1) < 0)
             probe_die("poll", errno);
-        if (fds[1].revents) {
-            struct link_event event;
-            int r = link_client_receive(probe->mount_fd, &event);
-            if (r != 0)
-                probe_die("event", r < 0 ? r : EPIPE);
-            print_event(probe, &event);
-        }
+        if (fds[1].revents)
+            read_event(probe);
         if (fds[2].revents)
             answer_signature(probe);
         if (fds[3].revents)

@@ -413,7 +413,8 @@ class Nonsense(LinkTest):
         self.one("too-large", length=str(33 << 20))
 
     def test_truncated_for_ever(self):
-        self.one("timed-out", "bytes came", timeout=2, length=str(SIZE + 5))
+        self.one("timed-out", timeout=2, length=str(SIZE + 5))
+        self.assertLess(len(self.sim.requests(NAME)), 40)
 
     def test_shorter_document_is_whole(self):
         """A link system may serve what it likes; kosekifs-verify sees that it is cut off."""
@@ -602,7 +603,7 @@ class Distrust(LinkTest):
             self.assertGood(probe.wait(probe.get(NAME)))
 
     def test_our_certificate_is_not_theirs(self):
-        self.refused("alert", client="client-stranger")
+        self.refused("our certificate", client="client-stranger")
 
     def test_server_that_wants_no_certificate(self):
         sim = self.other(client_ca=None)
@@ -748,7 +749,7 @@ class WithNginx(LinkTest):
         self.assertGood(probe.wait(probe.get(NAME, size=head["size"], etag=head["etag"],
                                              modified=head["last_modified"])))
         self.assertEnds(probe.wait(probe.get("nobody.pdf")), "not-found")
-        self.assertTrue(all(line.startswith("SUCCESS TLSv1.3") for line in self.nginx.log()))
+        self.assertTrue(all(line.startswith("SUCCESS TLSv1.3") for line in self.nginx.log()[-3:]))
 
     def test_many(self):
         for client in ("client", "client-ec"):
