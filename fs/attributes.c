@@ -90,7 +90,7 @@ int attributes_of_store(struct mountfs *fs, struct statvfs *ret_status)
 
 static ssize_t put_text(char *value, const char *text)
 {
-    size_t size = strnlen(text, ATTRIBUTES_VALUE_MAX);
+    size_t size = strlen(text); /* of a bounded array of the verdict */
     if (size == 0)
         return -ENODATA;
     memcpy(value, text, size);
