@@ -75,17 +75,22 @@ static int put_record(struct cache *cache, MDB_txn *transaction, const struct re
     return r;
 }
 
-static int check_room(struct cache *cache, MDB_txn *transaction, const struct counters *counters,
-                      const struct entry_row *row, uint64_t size)
+static int check_room(struct cache *cache, uint64_t size)
+{
+    uint64_t chunks = size / RECORD_CHUNK_SIZE + 1;
+    uint64_t pages = chunks * space_pages(cache, RECORD_CHUNK_SIZE + AEAD_TAG_SIZE);
+    return space_check(cache, pages + SPACE_SMALL_PAGES);
+}
+
+static int check_quota(const struct cache *cache, const struct counters *counters,
+                       const struct entry_row *row, uint64_t size)
 {
     uint64_t kept = counters->stored_bytes;
     if (entry_has_content(&row->entry))
         kept -= row->entry.size;
     if (cache->quota > 0 && (size > cache->quota || kept > cache->quota - size))
         return -ENOSPC;
-    uint64_t chunks = size / RECORD_CHUNK_SIZE + 1;
-    uint64_t pages = chunks * space_pages(cache, RECORD_CHUNK_SIZE + AEAD_TAG_SIZE);
-    return space_check(cache, transaction, pages + SPACE_SMALL_PAGES);
+    return 0;
 }
 
 static void count_admission(struct counters *counters, const struct entry_row *before,
@@ -128,7 +133,7 @@ static int write_admission(struct cache *cache, MDB_txn *transaction, const stru
     struct number_key slot_key = number_key(slot->number);
     int r = counters_get(cache, transaction, &counters);
     if (r == 0)
-        r = check_room(cache, transaction, &counters, row, content.size);
+        r = check_quota(cache, &counters, row, content.size);
     if (r == 0 && entry_has_content(&row->entry)) {
         struct record replaced = entry_record(row);
         r = erasure_begin(cache, transaction, &replaced);
@@ -189,7 +194,9 @@ int cache_admit(struct cache *cache, const struct certname *name, struct bytes c
         return -EFBIG;
     if (cache->erasures_pending)
         (void)!erasure_finish(cache);
-    int r = pool_take(cache, &slot);
+    int r = check_room(cache, content.size);
+    if (r == 0)
+        r = pool_take(cache, &slot);
     if (r < 0)
         return r;
     r = admit_under(cache, name, &slot, content, verdict, received_at_s, now_s, ret_entry);

@@ -27,7 +27,7 @@ int cache_find_inode(struct cache *cache, uint32_t inode, struct cache_entry *re
 }
 
 static int add_name(struct cache *cache, MDB_txn *transaction, const struct certname *name,
-                    struct counters *counters, struct entry_row *ret_row)
+                    int64_t now_ns, struct counters *counters, struct entry_row *ret_row)
 {
     if (counters->next_inode > CACHE_INODE_LAST)
         return -ENOSPC;
@@ -42,42 +42,75 @@ static int add_name(struct cache *cache, MDB_txn *transaction, const struct cert
                   bytes_of(inode.bytes, sizeof inode.bytes));
     if (r < 0)
         return r;
-    *ret_row = (struct entry_row){.entry = {.name = *name, .inode = counters->next_inode}};
+    *ret_row = (struct entry_row){.entry = {
+                                      .name = *name,
+                                      .inode = counters->next_inode,
+                                      .first_seen_ns = now_ns,
+                                  }};
     counters->next_inode++;
     counters->known++;
     return 0;
 }
 
-/* What of the row follows the link system. True if something changed. */
-static bool take_news(struct entry_row *row, uint64_t size, int64_t modified_s,
-                      const char *validator)
+/* What the link system says of a certificate. */
+struct news {
+    uint64_t size;
+    int64_t modified_s;
+    const char *validator;
+};
+
+/* Size and date of content that is here stay those of the content. */
+static bool is_news(const struct cache_entry *entry, const struct news *news)
 {
-    struct cache_entry *entry = &row->entry;
-    bool other_validator = strcmp(entry->validator, validator) != 0;
-    bool other_content =
-        !entry_has_content(entry) && (entry->size != size || entry->modified_s != modified_s);
-    if (!entry_has_content(entry)) {
-        entry->size = size;
-        entry->modified_s = modified_s;
-    }
-    strcpy(entry->validator, validator);
-    return other_validator || other_content;
+    return strcmp(entry->validator, news->validator) != 0 ||
+           (!entry_has_content(entry) &&
+            (entry->size != news->size || entry->modified_s != news->modified_s));
 }
 
-static int write_news(struct cache *cache, MDB_txn *transaction, struct entry_row *row,
-                      struct counters *counters, bool validator_changed)
+static int take_news(struct cache *cache, MDB_txn *transaction, const struct news *news,
+                     struct counters *counters, struct entry_row *row)
 {
-    struct number_key key = number_key(row->entry.inode);
-    int r = space_check(cache, transaction, SPACE_SMALL_PAGES);
-    if (r == 0 && validator_changed && row->entry.state == CACHE_REJECTED) {
+    struct cache_entry *entry = &row->entry;
+    struct number_key key = number_key(entry->inode);
+    int r = 0;
+    if (entry->state == CACHE_REJECTED && strcmp(entry->validator, news->validator) != 0) {
         entry_forget_content(row);
         counters->rejected--;
         r = store_delete(cache, transaction, TABLE_VERDICTS, bytes_of(key.bytes, sizeof key.bytes));
     }
+    if (!entry_has_content(entry)) {
+        entry->size = news->size;
+        entry->modified_s = news->modified_s;
+    }
+    snprintf(entry->validator, sizeof entry->validator, "%s", news->validator);
+    return r;
+}
+
+static int write_news(struct cache *cache, const struct certname *name, const struct news *news,
+                      int64_t now_ns, struct cache_entry *ret_entry)
+{
+    _cleanup_transaction_ MDB_txn *transaction = NULL;
+    struct counters counters;
+    struct entry_row row;
+    int r = space_check(cache, SPACE_SMALL_PAGES);
     if (r == 0)
-        r = entry_put(cache, transaction, row);
+        r = store_begin(cache, 0, &transaction);
     if (r == 0)
-        r = counters_put(cache, transaction, counters);
+        r = counters_get(cache, transaction, &counters);
+    if (r == 0)
+        r = entry_get_name(cache, transaction, name, &row);
+    if (r == CACHE_MISS)
+        r = add_name(cache, transaction, name, now_ns, &counters, &row);
+    if (r == 0)
+        r = take_news(cache, transaction, news, &counters, &row);
+    if (r == 0)
+        r = entry_put(cache, transaction, &row);
+    if (r == 0)
+        r = counters_put(cache, transaction, &counters);
+    if (r == 0)
+        r = store_commit(cache, &transaction);
+    if (r == 0)
+        *ret_entry = row.entry;
     return r;
 }
 
@@ -85,32 +118,16 @@ int cache_upsert(struct cache *cache, const struct certname *name, uint64_t size
                  int64_t modified_s, const char *validator, int64_t now_ns,
                  struct cache_entry *ret_entry)
 {
-    _cleanup_transaction_ MDB_txn *transaction = NULL;
-    struct entry_row row;
-    struct counters counters;
+    struct news news = {.size = size, .modified_s = modified_s, .validator = validator};
+    struct cache_entry entry;
     if (strlen(validator) >= CACHE_VALIDATOR_MAX || !certname_valid(name))
         return -EINVAL;
-    int r = store_begin(cache, 0, &transaction);
-    if (r == 0)
-        r = entry_get_name(cache, transaction, name, &row);
+    int r = cache_find(cache, name, &entry);
     if (r < 0)
         return r;
-    bool new_name = r == CACHE_MISS;
-    r = counters_get(cache, transaction, &counters);
-    if (r == 0 && new_name) {
-        r = add_name(cache, transaction, name, &counters, &row);
-        row.entry.first_seen_ns = now_ns;
-    }
-    if (r < 0)
-        return r;
-    bool validator_changed = strcmp(row.entry.validator, validator) != 0;
     /* Programs look names up again and again; a durable write each time would cost a sync. */
-    if (take_news(&row, size, modified_s, validator) || new_name) {
-        r = write_news(cache, transaction, &row, &counters, validator_changed);
-        if (r == 0)
-            r = store_commit(cache, &transaction);
-    }
-    if (r == 0)
-        *ret_entry = row.entry;
-    return r;
+    if (r == CACHE_MISS || is_news(&entry, &news))
+        return write_news(cache, name, &news, now_ns, ret_entry);
+    *ret_entry = entry;
+    return 0;
 }

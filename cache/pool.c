@@ -45,11 +45,11 @@ static int extend(struct cache *cache)
 {
     _cleanup_transaction_ MDB_txn *transaction = NULL;
     struct counters counters;
-    int r = store_begin(cache, 0, &transaction);
+    int r = space_check(cache, SPACE_SMALL_PAGES);
+    if (r == 0)
+        r = store_begin(cache, 0, &transaction);
     if (r == 0)
         r = counters_get(cache, transaction, &counters);
-    if (r == 0)
-        r = space_check(cache, transaction, SPACE_SMALL_PAGES);
     for (unsigned i = 0; r == 0 && i < POOL_SIZE; i++) {
         struct number_key key = number_key(counters.slot_count);
         if (counters.slot_count >= SLOT_COUNT_MAX)

@@ -17,11 +17,15 @@ uint64_t space_pages(const struct cache *cache, uint64_t size)
 
 /* Each value is a list of page numbers behind its length. Walks them all, so it is asked only when
  * space is short. */
-static int count_free_pages(MDB_txn *transaction, uint64_t *ret_pages)
+static int count_free_pages(struct cache *cache, uint64_t *ret_pages)
 {
+    _cleanup_transaction_ MDB_txn *transaction = NULL;
     MDB_cursor *cursor;
     MDB_val key, value;
     uint64_t pages = 0;
+    int r = store_begin(cache, MDB_RDONLY, &transaction);
+    if (r < 0)
+        return r;
     int result = mdb_cursor_open(transaction, FREE_TABLE, &cursor);
     if (result != 0)
         return store_error(result);
@@ -51,7 +55,7 @@ bool space_disk_full(const struct cache *cache)
     return disk_left(cache) < DISK_RESERVE;
 }
 
-int space_check(struct cache *cache, MDB_txn *transaction, uint64_t pages)
+int space_check(struct cache *cache, uint64_t pages)
 {
     MDB_envinfo info;
     int r = store_error(mdb_env_info(cache->environment, &info));
@@ -64,7 +68,7 @@ int space_check(struct cache *cache, MDB_txn *transaction, uint64_t pages)
         disk_left(cache) >= pages * cache->page_size + DISK_RESERVE)
         return 0;
     uint64_t free_pages = 0;
-    r = count_free_pages(transaction, &free_pages);
+    r = count_free_pages(cache, &free_pages);
     if (r < 0)
         return r;
     /* Free pages do not lie side by side, chunks must: half of them is a careful guess, and if it

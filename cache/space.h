@@ -18,8 +18,9 @@ enum { SPACE_SMALL_PAGES = 64 };
 /* Pages that a value of `size` bytes takes. */
 uint64_t space_pages(const struct cache *cache, uint64_t size);
 
-/* -ENOSPC if `pages` more would use up what is kept back. */
-_must_use_ int space_check(struct cache *cache, MDB_txn *transaction, uint64_t pages);
+/* -ENOSPC if `pages` more would use up what is kept back. Before the transaction, since LMDB shows
+ * its free pages to reading ones only. */
+_must_use_ int space_check(struct cache *cache, uint64_t pages);
 
 /* True when the disk has so little left that a failed write is explained by it. */
 bool space_disk_full(const struct cache *cache);

@@ -33,8 +33,6 @@ static int write_rejection(struct cache *cache, MDB_txn *transaction, struct ent
         r = erasure_begin(cache, transaction, &record);
         if (r == 0)
             r = outbox_put(cache, transaction, OUTBOX_ERASED, row);
-    } else if (r == 0) {
-        r = space_check(cache, transaction, SPACE_SMALL_PAGES);
     }
     if (r < 0)
         return r;
@@ -59,9 +57,15 @@ int cache_reject(struct cache *cache, const struct certname *name, const struct 
 {
     _cleanup_transaction_ MDB_txn *transaction = NULL;
     struct entry_row row;
+    struct cache_entry entry;
     if (verdict->indication == VERDICT_TOTAL_PASSED)
         return -EINVAL;
-    int r = store_begin(cache, 0, &transaction);
+    int r = cache_find(cache, name, &entry);
+    /* A rejection that erases may use what is kept back, as a purge may. */
+    if (r == 0 && !entry_has_content(&entry))
+        r = space_check(cache, SPACE_SMALL_PAGES);
+    if (r == 0)
+        r = store_begin(cache, 0, &transaction);
     if (r == 0)
         r = entry_get_name(cache, transaction, name, &row);
     if (r != 0)
@@ -90,7 +94,9 @@ static int write_revision(struct cache *cache, const struct stored *stored, uint
 {
     _cleanup_transaction_ MDB_txn *transaction = NULL;
     struct entry_row row;
-    int r = store_begin(cache, 0, &transaction);
+    int r = space_check(cache, SPACE_SMALL_PAGES);
+    if (r == 0)
+        r = store_begin(cache, 0, &transaction);
     if (r == 0)
         r = entry_get(cache, transaction, inode, &row);
     if (r != 0)
@@ -105,10 +111,8 @@ static int write_revision(struct cache *cache, const struct stored *stored, uint
     row.entry.fresh_until_s = verdict->fresh_until_s;
     memcpy(row.entry.trust_generation, verdict->trust_generation,
            sizeof row.entry.trust_generation);
-    r = space_check(cache, transaction, SPACE_SMALL_PAGES);
-    if (r == 0)
-        r = stored_verdict_put(cache, transaction, &stored->record, stored->header, &stored->key,
-                               verdict);
+    r = stored_verdict_put(cache, transaction, &stored->record, stored->header, &stored->key,
+                           verdict);
     if (r == 0)
         r = entry_put(cache, transaction, &row);
     if (r == 0 && moved)

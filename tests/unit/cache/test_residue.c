@@ -1,0 +1,102 @@
+/*
+ * What a stolen disk tells: no plaintext, no data key at any time; after a purge, a rejection or a
+ * replacement no usable wrapped key either, though the master key be known.
+ */
+#include "store_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+static void expect_no_secrets(const struct store *store)
+{
+    unsigned count = store->ring.generated < RING_MAX ? store->ring.generated : RING_MAX;
+    assert_false(store_contains(store, content_marker, strlen(content_marker)));
+    for (unsigned i = 0; i < count; i++)
+        assert_false(store_contains(store, store->ring.given[i].key, AEAD_KEY_SIZE));
+}
+
+/* Wrapped keys of slots; number 0 is the store key, which stays. */
+static unsigned count_wrapped(const struct store *store)
+{
+    unsigned found = 0;
+    for (unsigned i = 1; i < store->ring.generated && i < RING_MAX; i++)
+        found += store_contains(store, store->ring.given[i].wrapped, CACHE_WRAPPED_SIZE);
+    return found;
+}
+
+static void test_nothing_remains(void **state)
+{
+    (void)state;
+    enum { COUNT = 40 };
+    struct store store;
+    struct verdict rejection;
+    struct cache_entry entry;
+    verdict_init(&rejection);
+    verdict_add(&rejection, CHECK_UNDECIDED, "revocation", "", "no data");
+    store_new(&store);
+    store_open(&store);
+    for (unsigned i = 0; i < COUNT; i++) {
+        struct certname name = name_number(i);
+        assert_int_equal(store_admit(&store, &name, 5000 + i * 4000, i, NULL), 0);
+    }
+    expect_no_secrets(&store);
+    /* The pool holds keys that protect nothing yet. */
+    assert_true(count_wrapped(&store) >= COUNT);
+
+    /* A third purged, a third rejected, a third replaced and then purged. */
+    for (unsigned i = 0; i < COUNT; i++) {
+        struct certname name = name_number(i);
+        if (i % 3 == 1) {
+            assert_int_equal(cache_reject(store.cache, &name, &rejection, 9), 0);
+            continue;
+        }
+        if (i % 3 == 2)
+            assert_int_equal(store_admit(&store, &name, 3000, i + 100, &entry), 0);
+        assert_int_equal(cache_purge(store.cache, &name), 0);
+    }
+    expect_no_secrets(&store);
+    store_reopen(&store); /* which clears the pool */
+    expect_no_secrets(&store);
+    assert_int_equal(count_wrapped(&store), 0);
+    assert_int_equal(store_keyed_slots(&store), 0);
+    store_remove(&store);
+}
+
+/* An admission that fails after its content was encrypted: its key is used for nothing else. */
+static void test_failed_admissions_leave_no_key(void **state)
+{
+    (void)state;
+    struct store store;
+    struct cache_entry entry;
+    struct verdict verdict;
+    static uint8_t content[100000];
+    struct certname name = name_number(1);
+    store_new(&store);
+    store_open(&store);
+    content_fill(content, sizeof content, 1);
+    verdict_for(&verdict, content, sizeof content);
+    verdict.document_sha256[5] ^= 1;
+    assert_int_equal(cache_upsert(store.cache, &name, 1, 1, "", 1, &entry), 0);
+    for (unsigned i = 0; i < 200; i++)
+        assert_int_equal(cache_admit(store.cache, &name, bytes_of(content, sizeof content),
+                                     &verdict, 1, 1, &entry),
+                         -EINVAL);
+    /* Slots are given new keys, not new slots for ever. */
+    assert_true(store_keyed_slots(&store) <= 128);
+    store_reopen(&store);
+    assert_int_equal(count_wrapped(&store), 0);
+    store_remove(&store);
+}
+
+int main(void)
+{
+    if (!store_possible())
+        return 77;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_nothing_remains),
+        cmocka_unit_test(test_failed_admissions_leave_no_key),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
