@@ -1,0 +1,226 @@
+/*
+ * Asking the XSD 1.1 process, and starting it for programs that have no supervisor.
+ */
+#include "verify/schema_worker.h"
+
+#include "base/ipc.h"
+#include "base/memfd.h"
+
+#include <fcntl.h>
+#include <linux/landlock.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#define PYTHON "/usr/bin/python3"
+
+struct schema_worker {
+    char *program;
+    int timeout_ms;
+    int fd; /* -1 = not running */
+    pid_t pid;
+    uint64_t next_id;
+    struct schema_hook hook;
+};
+
+static int take_reply(const struct ipc_message *message, uint64_t id,
+                      struct schema_answer *ret_answer)
+{
+    struct schema_reply reply;
+
+    if (message->type != SCHEMA_REPLY || message->id != id)
+        return -EBADMSG;
+    int r = ipc_message_take(message, &reply, sizeof reply, 0);
+    if (r < 0)
+        return r;
+    if (reply.outcome < SCHEMA_VALID || reply.outcome > SCHEMA_REFUSED ||
+        !memchr(reply.text, '\0', sizeof reply.text))
+        return -EBADMSG;
+    ret_answer->outcome = (enum schema_outcome)reply.outcome;
+    memcpy(ret_answer->text, reply.text, sizeof ret_answer->text);
+    return 0;
+}
+
+int schema_worker_ask(int fd, uint64_t id, struct bytes schemas, struct bytes document,
+                      int timeout_ms, struct schema_answer *ret_answer)
+{
+    struct schema_request request;
+    _cleanup_close_ int document_fd = -1, bundle_fd = -1;
+    _cleanup_free_ struct ipc_message *message = malloc(sizeof *message);
+
+    if (!message)
+        return -ENOMEM;
+    int r = sha256(schemas.data, schemas.size, request.bundle_sha256);
+    if (r == 0)
+        r = memfd_of("schema-document", document.data, document.size, &document_fd);
+    if (r == 0)
+        r = memfd_of("schema-bundle", schemas.data, schemas.size, &bundle_fd);
+    if (r < 0)
+        return r;
+    int fds[] = {document_fd, bundle_fd};
+    r = ipc_send(fd, SCHEMA_REQUEST, id, &request, sizeof request, fds, 2);
+    if (r == 0)
+        r = ipc_receive_timeout(fd, timeout_ms, message);
+    if (r < 0)
+        return r;
+    if (r == IPC_CLOSED)
+        return -EPIPE;
+    r = take_reply(message, id, ret_answer);
+    ipc_message_done(message);
+    return r;
+}
+
+/* In the child, between fork and exec: only system calls. */
+
+static void limit(int kind, rlim_t most)
+{
+    struct rlimit rlimit = {.rlim_cur = most, .rlim_max = most};
+
+    (void)setrlimit((__rlimit_resource_t)kind, &rlimit);
+}
+
+static void allow_reading(int ruleset, const char *path)
+{
+    struct landlock_path_beneath_attr rule = {
+        .allowed_access =
+            LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_EXECUTE,
+    };
+    int fd = open(path, O_PATH | O_CLOEXEC);
+
+    if (fd < 0)
+        return;
+    rule.parent_fd = fd;
+    if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0) {
+        /* A file takes no right on directories. */
+        rule.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_EXECUTE;
+        (void)syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+    }
+    close(fd);
+}
+
+/* Without Landlock in the kernel the other limits must do: the process still has no network, writes
+ * no file and reads what its user may read. */
+static void confine_files(const char *program)
+{
+    static const char *const readable[] = {"/usr", "/lib", "/lib64", "/etc/ld.so.cache"};
+    struct landlock_ruleset_attr attributes = {
+        .handled_access_fs = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1, /* all of version 1 */
+    };
+    int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0);
+
+    if (ruleset < 0)
+        return;
+    for (size_t i = 0; i < sizeof readable / sizeof readable[0]; i++)
+        allow_reading(ruleset, readable[i]);
+    allow_reading(ruleset, program);
+    (void)syscall(SYS_landlock_restrict_self, ruleset, 0);
+    close(ruleset);
+}
+
+_Noreturn static void child_run(const char *program, int fd)
+{
+    char *const environment[] = {(char[]){"PATH=/usr/bin"}, (char[]){"LC_ALL=C.UTF-8"},
+                                 (char[]){"TZ=UTC0"}, NULL};
+    int null_fd = open("/dev/null", O_RDWR);
+
+    /* 3 last: it may be null_fd. */
+    if (null_fd < 0 || dup2(null_fd, 0) < 0 || dup2(null_fd, 1) < 0 || dup2(null_fd, 2) < 0 ||
+        dup2(fd, 3) < 0)
+        _exit(127);
+    (void)fcntl(3, F_SETFD, 0);
+    if (close_range(4, ~0U, 0) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        _exit(127);
+    /* A network of its own, that is, none; for users other than root where the kernel lets them. */
+    if (unshare(CLONE_NEWNET) < 0)
+        (void)unshare(CLONE_NEWUSER | CLONE_NEWNET);
+    confine_files(program);
+    limit(RLIMIT_CORE, 0);
+    limit(RLIMIT_FSIZE, 0);
+    limit(RLIMIT_NOFILE, 32);
+    char *arguments[] = {(char[]){PYTHON}, (char[]){"-I"}, (char[]){"-B"},
+                         (char *)(uintptr_t)program, NULL};
+    execve(PYTHON, arguments, environment);
+    _exit(127);
+}
+
+static int worker_start(struct schema_worker *worker)
+{
+    int pair[2];
+    int r = ipc_pair(pair);
+
+    if (r < 0)
+        return r;
+    pid_t pid = fork();
+    if (pid == 0)
+        child_run(worker->program, pair[1]);
+    close(pair[1]);
+    if (pid < 0) {
+        r = -errno;
+        close(pair[0]);
+        return r;
+    }
+    worker->fd = pair[0];
+    worker->pid = pid;
+    return 0;
+}
+
+static void worker_stop(struct schema_worker *worker)
+{
+    if (worker->fd < 0)
+        return;
+    close(worker->fd);
+    worker->fd = -1;
+    kill(worker->pid, SIGKILL);
+    while (waitpid(worker->pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+}
+
+static int worker_validate(void *context, struct bytes schemas, struct bytes document,
+                           struct schema_answer *ret_answer)
+{
+    struct schema_worker *worker = context;
+    int r = worker->fd < 0 ? worker_start(worker) : 0;
+
+    if (r == 0)
+        r = schema_worker_ask(worker->fd, worker->next_id++, schemas, document, worker->timeout_ms,
+                              ret_answer);
+    if (r < 0)
+        worker_stop(worker);
+    return r;
+}
+
+struct schema_worker *schema_worker_new(const char *program, int timeout_ms)
+{
+    struct schema_worker *worker = calloc(1, sizeof *worker);
+
+    if (!worker)
+        return NULL;
+    worker->program = strdup(program);
+    if (!worker->program) {
+        free(worker);
+        return NULL;
+    }
+    worker->timeout_ms = timeout_ms;
+    worker->fd = -1;
+    worker->hook = (struct schema_hook){.validate = worker_validate, .context = worker};
+    return worker;
+}
+
+struct schema_worker *schema_worker_free(struct schema_worker *worker)
+{
+    if (worker) {
+        worker_stop(worker);
+        free(worker->program);
+        free(worker);
+    }
+    return NULL;
+}
+
+const struct schema_hook *schema_worker_hook(struct schema_worker *worker)
+{
+    return &worker->hook;
+}
