@@ -110,11 +110,13 @@ int ipc_receive(int fd, struct ipc_message *ret_message)
                              .msg_control = control.space,
                              .msg_controllen = sizeof control.space};
     ssize_t received;
+    /* A peer that closes with messages unread makes the first receive fail with ECONNRESET; what it
+     * sent before, such as why it ends, is still there behind that. */
     do
         received = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
-    while (received < 0 && errno == EINTR);
+    while (received < 0 && (errno == EINTR || errno == ECONNRESET));
     if (received < 0)
-        return errno == ECONNRESET ? IPC_CLOSED : -errno;
+        return -errno;
 
     int fds[IPC_FD_MAX + 1];
     unsigned count = collect_fds(&message, fds);

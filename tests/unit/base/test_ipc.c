@@ -245,6 +245,20 @@ static void message_before_close_still_arrives(void **state)
     assert_int_equal(ipc_receive(pair->ends[1], message), IPC_CLOSED);
 }
 
+static void last_words_of_a_peer_that_read_nothing_arrive(void **state)
+{
+    struct pair *pair = *state;
+    _cleanup_free_ struct ipc_message *message = message_new();
+    assert_int_equal(ipc_send(pair->ends[1], 1, 1, "unread", 6, NULL, 0), 0);
+    assert_int_equal(ipc_send(pair->ends[0], 2, 2, "why", 3, NULL, 0), 0);
+    close(pair->ends[0]);
+    pair->ends[0] = -1;
+    assert_int_equal(ipc_receive(pair->ends[1], message), 0);
+    assert_int_equal(message->type, 2);
+    ipc_message_done(message);
+    assert_int_equal(ipc_receive(pair->ends[1], message), IPC_CLOSED);
+}
+
 static void waiting_ends(void **state)
 {
     struct pair *pair = *state;
@@ -292,6 +306,7 @@ int main(void)
         PAIR_TEST(bad_packet_does_not_harm_the_next),
         PAIR_TEST(closed_peer_is_told),
         PAIR_TEST(message_before_close_still_arrives),
+        PAIR_TEST(last_words_of_a_peer_that_read_nothing_arrive),
         PAIR_TEST(waiting_ends),
         PAIR_TEST(full_queue_is_told),
         cmocka_unit_test(text_needs_its_nul),
