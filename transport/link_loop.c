@@ -20,6 +20,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/resource.h>
 
 struct link_loop {
     const struct config_link *config;
@@ -31,7 +32,11 @@ struct link_loop {
     int64_t due_ms;
 };
 
-enum { POLL_MAX_MS = 60 * 1000 };
+enum {
+    POLL_MAX_MS = 60 * 1000,
+    /* Beside bodies: connections, sockets of resolver threads, our own ends. */
+    DESCRIPTORS_RESERVED = 300,
+};
 
 static uint32_t loop_random(void)
 {
@@ -286,6 +291,22 @@ int link_loop_run(struct link_loop *loop)
     }
 }
 
+/* A request whose file we cannot take is one nobody would hear of again, so the limit on
+ * descriptors bounds the requests. */
+static unsigned loop_capacity(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return 0;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0 && getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return 0;
+    if (limit.rlim_cur <= DESCRIPTORS_RESERVED)
+        return 0;
+    rlim_t free_count = limit.rlim_cur - DESCRIPTORS_RESERVED;
+    return free_count < TRANSFERS_MAX ? (unsigned)free_count : TRANSFERS_MAX;
+}
+
 struct link_loop *link_loop_new(const struct config_link *config, struct tls *tls,
                                 struct sign_channel *channel)
 {
@@ -296,6 +317,7 @@ struct link_loop *link_loop_new(const struct config_link *config, struct tls *tl
     loop->channel = channel;
     loop->due_ms = INT64_MAX;
     mount_channel_init(&loop->mount);
+    transfer_table_init(&loop->table, loop_capacity());
     loop->multi = curl_multi_init();
     loop->setting = (struct attempt_setting){
         .config = config,
@@ -306,7 +328,7 @@ struct link_loop *link_loop_new(const struct config_link *config, struct tls *tl
         .due = loop_due,
         .context = loop,
     };
-    if (!loop->multi || !loop->setting.share)
+    if (!loop->multi || !loop->setting.share || loop->table.capacity == 0)
         return NULL;
     /* One thread, so the share needs no locks. */
     if (curl_share_setopt(loop->setting.share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) !=

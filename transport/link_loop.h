@@ -15,7 +15,8 @@ enum { LINK_HEADS_MAX = 16 };
 
 struct link_loop;
 
-/* Everything given must outlive the loop. NULL when libcurl gives nothing. */
+/* Everything given must outlive the loop. NULL when libcurl or the limit on
+ * descriptors gives nothing. */
 struct link_loop *link_loop_new(const struct config_link *config, struct tls *tls,
                                 struct sign_channel *channel);
 struct link_loop *link_loop_free(struct link_loop *loop);

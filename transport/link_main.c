@@ -85,7 +85,8 @@ int main(void)
     ipc_message_done(&setup);
     struct link_loop *loop = link_loop_new(&config, &tls, &channel);
     if (!loop)
-        room_fail("kosekifs-link: libcurl gives no handle");
+        room_fail(
+            "kosekifs-link: libcurl gives no handle, or fewer than 300 descriptors are allowed");
     r = room_send_ready();
     if (r == 0)
         r = link_loop_run(loop);

@@ -61,7 +61,7 @@ static void mount_channel_take_request(struct mount_channel *channel, struct tra
         mount_channel_refuse(channel, message->id, LINK_INTERNAL, "malformed request");
         return;
     }
-    if (table->count >= TRANSFERS_MAX) {
+    if (transfer_table_full(table)) {
         mount_channel_refuse(channel, message->id, LINK_BUSY, "too many requests at one time");
         return;
     }

@@ -1,5 +1,7 @@
 #include "transport/transfer_table.h"
 
+#include <string.h>
+
 static enum transfer_kind transfer_kind(const struct transfer *transfer)
 {
     return transfer->request.head ? TRANSFER_HEAD : TRANSFER_GET;
@@ -49,11 +51,22 @@ static void queue_remove(struct transfer_queue *queue, struct transfer *transfer
     transfer->queue_next = NULL;
 }
 
+void transfer_table_init(struct transfer_table *table, unsigned capacity)
+{
+    memset(table, 0, sizeof *table);
+    table->capacity = capacity;
+}
+
+bool transfer_table_full(const struct transfer_table *table)
+{
+    return table->count >= table->capacity;
+}
+
 int transfer_table_add(struct transfer_table *table, struct transfer *transfer)
 {
     if (transfer_table_find(table, transfer->id))
         return -EEXIST;
-    if (table->count >= TRANSFERS_MAX)
+    if (transfer_table_full(table))
         return -EBUSY;
     struct transfer **bucket = &table->buckets[bucket_of(transfer->id)];
     transfer->bucket_next = *bucket;

@@ -25,11 +25,16 @@ struct transfer_queue {
 struct transfer_table {
     struct transfer *buckets[TRANSFER_BUCKETS];
     unsigned count;
+    unsigned capacity;
     uint64_t arrivals;
     struct transfer_queue ready[TRANSFER_KINDS];
     unsigned active[TRANSFER_KINDS];
     struct transfer_queue finished;
 };
+
+/* `capacity` is at most TRANSFERS_MAX. */
+void transfer_table_init(struct transfer_table *table, unsigned capacity);
+bool transfer_table_full(const struct transfer_table *table);
 
 /* -EBUSY: full; -EEXIST: its id is in use. It is READY after this. */
 _must_use_ int transfer_table_add(struct transfer_table *table, struct transfer *transfer);

@@ -3,7 +3,7 @@
  * test_link.py. Settings come as NAME=VALUE arguments:
  *
  *   link=PROGRAM keys=PROGRAM|absent|mute|garbage|refuse url= ca= cert= key= master= pin= tls_min=
- *   connect_timeout= low_speed_bytes= low_speed_time= connections_max= resume_max=
+ *   connect_timeout= low_speed_bytes= low_speed_time= connections_max= resume_max= few_files=
  *
  * Commands: see command_table. Each event is printed as a JSON object; a request's memory file is
  * sealed and written to the file named, or digested, once it is done.
@@ -21,7 +21,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -38,6 +38,7 @@ struct probe {
     int mount_fd;
     int sign_fd; /* of a stand-in for kosekifs-keys */
     bool deaf;   /* does not read events */
+    rlim_t few_files;
     int memfds[IDS_MAX];
 };
 
@@ -466,6 +467,8 @@ static void take_setting(struct probe *probe, char *argument)
         config->low_speed_time = atoll(value);
     else if (strcmp(argument, "connections_max") == 0)
         config->connections_max = atoll(value);
+    else if (strcmp(argument, "few_files") == 0)
+        probe->few_files = strtoul(value, NULL, 10);
     else if (strcmp(argument, "resume_max") == 0)
         config->resume_max = atoll(value);
     else
@@ -486,8 +489,16 @@ int main(int argc, char **argv)
         .sign_fd = -1,
     };
     char text[ROOM_TEXT_MAX + 1];
+    struct rlimit files_max;
     for (int i = 1; i < argc; i++)
         take_setting(&probe, argv[i]);
+    if (getrlimit(RLIMIT_NOFILE, &files_max) < 0)
+        probe_die("getrlimit", errno);
+    if (probe.few_files) /* for kosekifs-link */
+        files_max.rlim_max = probe.few_files;
+    files_max.rlim_cur = files_max.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &files_max) < 0)
+        probe_die("setrlimit", errno);
 
     int files[2] = {probe_sealed_file(probe.config.ca_file),
                     probe_sealed_file(probe.config.certificate_file)};

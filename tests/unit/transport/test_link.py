@@ -495,6 +495,20 @@ class Deadlines(LinkTest):
         self.sim.clear()
         self.assertGood(probe.wait(probe.get(NAME)))
 
+    def test_few_descriptors(self):
+        """None is lost when the limit on descriptors is low: those beyond it are refused."""
+        self.sim.fault(stall_after=0)
+        probe = self.probe(few_files=400, connections_max=2)
+        results = []
+        for _ in range(5):
+            numbers = [probe.get(NAME, 1) for _ in range(60)]
+            results += [probe.wait(number)["result"] for number in numbers]
+        self.assertEqual(set(results), {"timed-out"})
+        numbers = [probe.get(NAME, 1) for _ in range(200)]
+        results = [probe.wait(number)["result"] for number in numbers]
+        self.assertGreaterEqual(results.count("busy"), 100)
+        self.assertEqual(results.count("busy") + results.count("timed-out"), 200)
+
     def test_outcomes_survive_a_full_socket(self):
         probe = self.probe()
         self.assertEnds(probe.wait(probe.head(NAME)), "ok")
