@@ -61,8 +61,7 @@ static int begin(struct fetching *fetching, const struct certname *name, bool ag
         fetching->waiter.complete = fetched;
         return provide_content(fs->provide, &entry, &fetching->waiter);
     }
-    if (again)
-        provide_forget(fs->provide, name);
+    provide_forget(fs->provide, name); /* somebody says that it is there now */
     return provide_lookup(fs->provide, name, &fetching->waiter);
 }
 

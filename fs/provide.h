@@ -94,7 +94,7 @@ _must_use_ int provide_content(struct provide *provide, const struct cache_entry
  * takes no lock. */
 void provide_interrupt(struct provide *provide, struct waiter *waiter);
 
-/* Forgets that the name was unknown or rejected. */
+/* Forgets that the link system did not know the name. */
 void provide_forget(struct provide *provide, const struct certname *name);
 
 struct provide_statistics {
