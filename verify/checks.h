@@ -39,6 +39,8 @@ enum check_id {
 
 /* Ranges of the table, for checks_all_noted(). */
 enum {
+    CHECK_PDF_FIRST = CHECK_PDF_LIMITS,
+    CHECK_PDF_LAST = CHECK_SIG_DATE_PLAUSIBLE,
     CHECK_PATH_FIRST = CHECK_PATH_BUILT,
     CHECK_PATH_LAST = CHECK_REVOCATION,
     CHECK_CONTENT_FIRST = CHECK_IMAGE_FILTERS,

@@ -15,6 +15,8 @@
       "Images that nothing refers to follow the rule for images too.")                             \
     X(EXTERNAL_STREAM, "external-stream", "ISO 32000-1 7.3.8", BASIS_POLICY,                       \
       VERDICT_FORMAT_FAILURE, "No stream has its data in another file.")                           \
+    X(OTHER_SIGNATURE, "other-signature", "ISO 32000-1 12.8.1", BASIS_POLICY,                      \
+      VERDICT_FORMAT_FAILURE, "No other object looks like a signature.")                           \
     X(ACTIVE_JAVASCRIPT, "active-javascript", "ISO 32000-1 12.6.4.16", BASIS_POLICY,               \
       VERDICT_FORMAT_FAILURE, "The document contains no JavaScript.")                              \
     X(ACTIVE_ACTION, "active-action", "ISO 32000-1 12.6.4", BASIS_POLICY, VERDICT_FORMAT_FAILURE,  \

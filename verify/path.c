@@ -15,7 +15,6 @@
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
-#include <time.h>
 
 enum fault {
     FAULT_BUILT,
@@ -103,16 +102,6 @@ static int on_finding(int ok, X509_STORE_CTX *context)
            fault == FAULT_REVOCATION;
 }
 
-static bool time_of(const ASN1_TIME *time, int64_t *ret_seconds)
-{
-    struct tm tm;
-
-    if (!time || !ASN1_TIME_to_tm(time, &tm))
-        return false;
-    *ret_seconds = timegm(&tm);
-    return true;
-}
-
 static bool strong(int signature_nid)
 {
     int digest = NID_undef;
@@ -128,8 +117,8 @@ int path_observe_crl(X509_STORE_CTX *context, X509_CRL *crl)
     int64_t from_s, until_s;
 
     if (depth < sk_X509_num(X509_STORE_CTX_get0_chain(context)) - 1) {
-        if (!time_of(X509_CRL_get0_lastUpdate(crl), &from_s) ||
-            !time_of(X509_CRL_get0_nextUpdate(crl), &until_s)) {
+        if (!path_time(X509_CRL_get0_lastUpdate(crl), &from_s) ||
+            !path_time(X509_CRL_get0_nextUpdate(crl), &until_s)) {
             add_fault(attempt, FAULT_REVOCATION, depth,
                       "its revocation list does not say until when it is valid");
         } else {
@@ -164,8 +153,8 @@ static int collect_facts(STACK_OF(X509) * chain, struct path_signer *signer,
         EVP_PKEY *key = X509_get0_pubkey(certificate);
         int64_t from_s, until_s;
         unsigned digest_size = 0;
-        if (!key || !time_of(X509_get0_notBefore(certificate), &from_s) ||
-            !time_of(X509_get0_notAfter(certificate), &until_s) ||
+        if (!key || !path_time(X509_get0_notBefore(certificate), &from_s) ||
+            !path_time(X509_get0_notAfter(certificate), &until_s) ||
             !X509_digest(certificate, EVP_sha256(), signer->path_sha256[i], &digest_size))
             return -EINVAL;
         facts.from_s = from_s > facts.from_s ? from_s : facts.from_s;

@@ -5,6 +5,7 @@
  */
 #include "verify/path_store.h"
 
+#include "base/clock.h"
 #include "verify/dn.h"
 
 #include <openssl/err.h>
@@ -109,14 +110,13 @@ static bool prepare_verification(struct signer_slot *slot)
            EVP_PKEY_CTX_set_signature_md(context, EVP_sha256()) > 0;
 }
 
-static bool time_of(const ASN1_TIME *time, int64_t *ret_seconds)
+bool path_time(const ASN1_TIME *time, int64_t *ret_seconds)
 {
     struct tm tm;
 
-    if (!ASN1_TIME_to_tm(time, &tm))
-        return false;
-    *ret_seconds = timegm(&tm);
-    return true;
+    return time && ASN1_TIME_to_tm(time, &tm) &&
+           civil_to_seconds(tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
+                            tm.tm_sec, ret_seconds);
 }
 
 static int fill_slot(struct signer_slot *slot, struct bytes certificate, const struct bytes *others,
@@ -129,8 +129,9 @@ static int fill_slot(struct signer_slot *slot, struct bytes certificate, const s
     if (!signer->certificate)
         return PATH_UNDECODABLE;
     signer->key = X509_get0_pubkey(signer->certificate);
-    if (!signer->key || !time_of(X509_get0_notBefore(signer->certificate), &signer->not_before_s) ||
-        !time_of(X509_get0_notAfter(signer->certificate), &signer->not_after_s))
+    if (!signer->key ||
+        !path_time(X509_get0_notBefore(signer->certificate), &signer->not_before_s) ||
+        !path_time(X509_get0_notAfter(signer->certificate), &signer->not_after_s))
         return PATH_UNDECODABLE;
     if (EVP_PKEY_get_base_id(signer->key) == EVP_PKEY_RSA && !prepare_verification(slot))
         return PATH_UNDECODABLE;

@@ -33,6 +33,10 @@ struct signer_cache {
     X509_STORE_CTX_check_crl_fn check_crl; /* OpenSSL's own */
 };
 
+/* Seconds since 1970; false if it is absent or malformed. Not timegm(): that reads time zone files.
+ */
+_must_use_ bool path_time(const ASN1_TIME *time, int64_t *ret_seconds);
+
 /* Sees each revocation list that OpenSSL is about to use, then lets OpenSSL's own check decide. */
 int path_observe_crl(X509_STORE_CTX *context, X509_CRL *crl);
 

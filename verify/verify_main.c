@@ -1,0 +1,202 @@
+/*
+ * kosekifs-verify: judges documents for kosekifs-mount, one at a time. It opens nothing: trust and
+ * documents come as sealed memory files. Whatever libraries read or fetch on first use is made to
+ * happen before ROOM_READY, so that a sandbox can close behind it.
+ */
+#include "base/ipc.h"
+#include "base/log.h"
+#include "base/memfd.h"
+#include "base/room.h"
+#include "verify/verify.h"
+#include "verify/verify_message.h"
+#include "verify/warm_up.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct worker {
+    struct verify_trust *trust;
+    int peer; /* kosekifs-mount; -1 = not there */
+    struct ipc_message message;
+    struct verdict verdict;
+};
+
+static void drop_peer(struct worker *worker)
+{
+    cleanup_close(&worker->peer);
+    worker->peer = -1;
+}
+
+static int read_trust(int fd, char *ret_message, struct verify_trust **ret_trust)
+{
+    _cleanup_mapping_ struct mapping mapping = {0};
+
+    int r = mapping_open(fd, TRUST_BUNDLE_MAX, &mapping);
+    if (r < 0) {
+        snprintf(ret_message, VERDICT_TEXT_MAX, "the trust bundle cannot be read: %s",
+                 strerror(-r));
+        return r;
+    }
+    return verify_trust_new(bytes_of(mapping.data, mapping.size), ret_message, ret_trust);
+}
+
+static void take_setup(struct worker *worker)
+{
+    char text[VERDICT_TEXT_MAX] = "";
+
+    int r = room_receive_setup(0, &worker->message);
+    if (r == -EPIPE)
+        exit(0);
+    if (r < 0)
+        room_fail("set-up is not understood: %s", strerror(-r));
+    if (worker->message.fd_count != 1)
+        room_fail("set-up came with %u descriptors instead of the trust bundle",
+                  worker->message.fd_count);
+    r = read_trust(worker->message.fds[0], text, &worker->trust);
+    ipc_message_done(&worker->message);
+    if (r < 0)
+        room_fail("[trust]: %s", text);
+    r = verify_warm_up(worker->trust);
+    if (r < 0)
+        room_fail("libraries cannot be made ready: %s", strerror(-r));
+}
+
+/* The old trust stays in force when the new one is bad. */
+static int change_trust(struct worker *worker)
+{
+    char text[VERDICT_TEXT_MAX] = "";
+    struct verify_trust *trust;
+
+    if (worker->message.fd_count != 1)
+        return -EBADMSG;
+    if (read_trust(worker->message.fds[0], text, &trust) < 0)
+        return ipc_send(ROOM_FD, ROOM_FAILED, worker->message.id, text, strlen(text), NULL, 0);
+    verify_trust_free(worker->trust);
+    worker->trust = trust;
+    return ipc_send(ROOM_FD, ROOM_READY, worker->message.id, NULL, 0, NULL, 0);
+}
+
+static int take_peer(struct worker *worker)
+{
+    struct room_peer peer;
+
+    int r = ipc_message_take(&worker->message, &peer, sizeof peer, 1);
+    if (r < 0 || peer.role != ROOM_MOUNT)
+        return -EBADMSG;
+    drop_peer(worker);
+    worker->peer = steal_fd(&worker->message.fds[0]);
+    return 0;
+}
+
+/* A message from the supervisor; false when it is time to leave. */
+static bool serve_room(struct worker *worker)
+{
+    int r = ipc_receive(ROOM_FD, &worker->message);
+
+    if (r != 0)
+        return r == -EBADMSG || r == -EAGAIN;
+    switch (worker->message.type) {
+    case ROOM_PEER:
+        r = take_peer(worker);
+        break;
+    case ROOM_TRUST:
+        r = change_trust(worker);
+        break;
+    default:
+        r = -EBADMSG;
+        break;
+    }
+    ipc_message_done(&worker->message);
+    return r == 0 || r == -EBADMSG;
+}
+
+static int judge(struct worker *worker)
+{
+    _cleanup_mapping_ struct mapping mapping = {0};
+    struct verify_question question;
+
+    int r = ipc_message_take(&worker->message, &question, sizeof question, 1);
+    if (r < 0)
+        return r;
+    if (worker->message.type != VERIFY_REQUEST || question.zero != 0 ||
+        (question.format != CERTFORMAT_PDF && question.format != CERTFORMAT_XML))
+        return -EBADMSG;
+    r = mapping_open(worker->message.fds[0], VERIFY_DOCUMENT_MAX, &mapping);
+    if (r < 0)
+        return r;
+    struct verify_request request = {
+        .format = (enum certformat)question.format,
+        .time_s = question.time_s,
+    };
+    return verify_document(worker->trust, &request, bytes_of(mapping.data, mapping.size),
+                           &worker->verdict);
+}
+
+static int answer(struct worker *worker, uint64_t id)
+{
+    _cleanup_buffer_ struct buffer encoded;
+
+    buffer_init(&encoded, IPC_PAYLOAD_MAX);
+    int r = verdict_encode(&worker->verdict, &encoded);
+    if (r < 0)
+        return r;
+    return ipc_send(worker->peer, VERIFY_REPLY, id, encoded.data, encoded.size, NULL, 0);
+}
+
+/* A question. One that is no question, or that cannot be answered, closes the connection: the other
+ * side counts on an answer for each, and sees at once that there will be none. */
+static void serve_peer(struct worker *worker)
+{
+    int r = ipc_receive(worker->peer, &worker->message);
+
+    if (r == -EAGAIN)
+        return;
+    if (r != 0) {
+        drop_peer(worker);
+        return;
+    }
+    uint64_t id = worker->message.id;
+    r = judge(worker);
+    ipc_message_done(&worker->message);
+    if (r == 0)
+        r = answer(worker, id);
+    if (r < 0)
+        drop_peer(worker);
+}
+
+static void serve(struct worker *worker)
+{
+    for (;;) {
+        struct pollfd fds[2] = {
+            {.fd = ROOM_FD, .events = POLLIN},
+            {.fd = worker->peer, .events = POLLIN},
+        };
+        if (poll(fds, 2, -1) < 0) {
+            if (errno == EINTR)
+                continue;
+            return;
+        }
+        if (fds[0].revents && !serve_room(worker))
+            return;
+        if (fds[1].revents && worker->peer == fds[1].fd)
+            serve_peer(worker);
+    }
+}
+
+int main(void)
+{
+    struct worker *worker = calloc(1, sizeof *worker);
+
+    log_init("kosekifs-verify", LOG_LEVEL_WARNING);
+    if (!worker)
+        room_fail("memory is short");
+    worker->peer = -1;
+    take_setup(worker);
+    if (room_send_ready() < 0)
+        return 1;
+    serve(worker);
+    verify_trust_free(worker->trust);
+    free(worker);
+    return 0;
+}
