@@ -85,7 +85,10 @@
     X(CONTENTS_EVEN, "signature-contents-even", "ISO 32000-1 7.3.4.3", BASIS_POLICY,               \
       VERDICT_FORMAT_FAILURE, "/Contents has an even number of digits.")                           \
     X(BYTERANGE_GAP, "byterange-gap", "ISO 32000-1 12.8.1", BASIS_CRYPTO, VERDICT_FORMAT_FAILURE,  \
-      "What /ByteRange leaves out is exactly the value of /Contents.")
+      "What /ByteRange leaves out is the value of /Contents.")                                     \
+    X(BYTERANGE_TIGHT, "byterange-tight", "ISO 32000-1 12.8.1", BASIS_POLICY,                      \
+      VERDICT_FORMAT_FAILURE,                                                                      \
+      "What /ByteRange leaves out does not include white space behind /Contents.")
 
 #define CHECKS_PDF_CMS(X)                                                                          \
     X(CMS_DER, "cms-der", "ISO 32000-1 12.8.3.3.1", BASIS_PROFILE, VERDICT_FORMAT_FAILURE,         \

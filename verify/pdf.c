@@ -84,21 +84,18 @@ static int hash_document(struct bytes document, const struct pdf_signature *sign
     return r < 0 ? r : sha256_stream_finish(whole, ret_whole);
 }
 
-static uint8_t *decode_contents(struct bytes document, const struct pdf_signature *signature,
-                                size_t *ret_size)
+static uint8_t *decode_contents(struct bytes digits, size_t *ret_size)
 {
-    const uint8_t *digits = document.data + signature->gap_start + 1;
-    size_t count = signature->gap_end - signature->gap_start - 2;
-    uint8_t *token = malloc(count / 2 + 1);
+    uint8_t *token = malloc(digits.size / 2 + 1);
 
     if (!token)
         return NULL;
-    for (size_t i = 0; i < count; i += 2) {
+    for (size_t i = 0; i < digits.size; i += 2) {
         /* Of an odd number of digits the last is followed by a zero (7.3.4.3). */
-        int low = i + 1 < count ? pdf_hex_value(digits[i + 1]) : 0;
-        token[i / 2] = (uint8_t)(pdf_hex_value(digits[i]) << 4 | low);
+        int low = i + 1 < digits.size ? pdf_hex_value(digits.data[i + 1]) : 0;
+        token[i / 2] = (uint8_t)(pdf_hex_value(digits.data[i]) << 4 | low);
     }
-    *ret_size = (count + 1) / 2;
+    *ret_size = (digits.size + 1) / 2;
     return token;
 }
 
@@ -124,7 +121,7 @@ static int check_cms(struct pdf_file *file, struct verify_trust *trust,
     int r = hash_document(file->bytes, signature, digest, verdict->document_sha256);
     if (r < 0)
         return r;
-    _cleanup_free_ uint8_t *token = decode_contents(file->bytes, signature, &size);
+    _cleanup_free_ uint8_t *token = decode_contents(signature->contents, &size);
     if (!token)
         return -ENOMEM;
     if (!cms_parse(run, bytes_of(token, size), &cms))
