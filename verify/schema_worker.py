@@ -9,6 +9,7 @@ besides. A compiled schema is kept until another one is asked for.
 import fcntl
 import hashlib
 import io
+import mimetypes
 import os
 import resource
 import socket
@@ -204,6 +205,7 @@ def main():
     limit(resource.RLIMIT_FSIZE, 0)
     limit(resource.RLIMIT_NOFILE, 32)
     sys.setrecursionlimit(4000)
+    mimetypes.knownfiles.clear()  # urllib would look into /etc
     channel = socket.socket(fileno=3)
     serve(channel, Processor())
 
