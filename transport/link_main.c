@@ -32,13 +32,14 @@ static void link_main_harden(void)
 }
 
 /* Neither environment nor openssl.cnf has a say: no proxy, no SSLKEYLOGFILE, no other modules. */
-static void link_main_isolate(void)
+static void link_main_isolate(struct sign_provider *ret_provider)
 {
-    if (clearenv() != 0 || OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
+    if (clearenv() != 0 || setenv("TZ", "UTC0", 1) < 0 ||
+        OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
         room_fail("kosekifs-link: OpenSSL cannot be initialised");
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         room_fail("kosekifs-link: libcurl cannot be initialised");
-    if (sign_provider_load() < 0)
+    if (sign_provider_load(ret_provider) < 0)
         room_fail("kosekifs-link: OpenSSL does not take the signing provider");
 }
 
@@ -64,12 +65,13 @@ int main(void)
     static struct config_link config;
     static struct ipc_message setup;
     struct sign_channel channel;
+    struct sign_provider provider;
     struct tls tls;
     char fault[ROOM_TEXT_MAX];
 
     log_init("kosekifs-link", LOG_LEVEL_INFO);
     link_main_harden();
-    link_main_isolate();
+    link_main_isolate(&provider);
     int r = room_receive_setup(sizeof config, &setup);
     if (r == -EPIPE)
         return 0;
@@ -94,6 +96,7 @@ int main(void)
     link_loop_free(loop);
     tls_done(&tls);
     sign_channel_done(&channel);
+    sign_provider_unload(&provider);
     curl_global_cleanup();
     return r == 0 ? 0 : 1;
 }

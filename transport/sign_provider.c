@@ -197,14 +197,26 @@ static int provider_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in
 }
 
 /* Everything but our own key must come from OpenSSL's default provider, hence the preference. */
-int sign_provider_load(void)
+int sign_provider_load(struct sign_provider *ret_provider)
 {
-    if (!OSSL_PROVIDER_load(NULL, "default") ||
-        !OSSL_PROVIDER_add_builtin(NULL, provider_name, provider_init) ||
-        !OSSL_PROVIDER_load(NULL, provider_name) ||
-        !EVP_set_default_properties(NULL, "?provider=default"))
+    struct sign_provider provider = {.base = OSSL_PROVIDER_load(NULL, "default")};
+    if (provider.base && OSSL_PROVIDER_add_builtin(NULL, provider_name, provider_init) == 1)
+        provider.sign = OSSL_PROVIDER_load(NULL, provider_name);
+    if (!provider.sign || EVP_set_default_properties(NULL, "?provider=default") != 1) {
+        sign_provider_unload(&provider);
         return -EIO;
+    }
+    *ret_provider = provider;
     return 0;
+}
+
+void sign_provider_unload(struct sign_provider *provider)
+{
+    if (provider->sign)
+        OSSL_PROVIDER_unload(provider->sign);
+    if (provider->base)
+        OSSL_PROVIDER_unload(provider->base);
+    *provider = (struct sign_provider){0};
 }
 
 static void cleanup_params(OSSL_PARAM **slot)

@@ -14,8 +14,16 @@
 
 #include <openssl/types.h>
 
-/* Registers the provider; once in the life of the process, before any TLS. */
-_must_use_ int sign_provider_load(void);
+struct sign_provider {
+    OSSL_PROVIDER *base; /* OpenSSL's own */
+    OSSL_PROVIDER *sign;
+};
+
+/* Registers the provider; once in the life of the process, before any TLS. -EIO: OpenSSL does not
+ * take it. */
+_must_use_ int sign_provider_load(struct sign_provider *ret_provider);
+/* After the last key is gone. */
+void sign_provider_unload(struct sign_provider *provider);
 
 /* A key for `public_key`, RSA or EC P-256, that signs over `channel`, which must outlive it.
  * -ENOTSUP for other kinds of key. The caller frees with EVP_PKEY_free(). */
