@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/trust.h"
 #include "tools/kosekictl_trust.h"
+#include "verify/schema_worker.h"
 #include "verify/verify.h"
 #include "verify/verify_message.h"
 
@@ -281,8 +282,13 @@ static int run(struct options *options, int argc, char **argv)
         fprintf(stderr, "kosekictl: %s\n", text);
         return EX_USAGE;
     }
+    /* Starts no process before a schema needs XSD 1.1. */
+    struct schema_worker *worker = schema_worker_new_installed(SCHEMA_WORKER_TIMEOUT_MS);
+    if (worker)
+        verify_trust_set_schema_hook(trust, schema_worker_hook(worker));
     status = judge_all(trust, options, argv + optind);
     verify_trust_free(trust);
+    schema_worker_free(worker);
     return status;
 }
 

@@ -191,6 +191,13 @@ static int schema_set_get(struct verify_trust *trust, struct schema_set **ret_se
     return 0;
 }
 
+int schema_prepare(struct verify_trust *trust)
+{
+    struct schema_set *set;
+
+    return trust->schema_count > 0 ? schema_set_get(trust, &set) : 0;
+}
+
 /* libxml2 and others follow hints in a document to schemas elsewhere. */
 static void remove_hints(xmlDoc *document)
 {

@@ -42,6 +42,10 @@ bool schema_uses_xsd11(const xmlDoc *schema, char *ret_text);
 /* One schema document for a hook: label and content, each behind its length in 32 bits. */
 _must_use_ int schema_bundle_add(struct buffer *out, const struct trust_schema *schema);
 
+/* Compiles the schema of a trust, if it has one, ahead of the first document: libxml2 looks for
+ * included files before it asks for them, which a sandbox may forbid. -ENOMEM. */
+_must_use_ int schema_prepare(struct verify_trust *trust);
+
 /* Notes SCHEMA_CONFIGURED, SCHEMA_HONOURED and SCHEMA_VALID, and the verdict's schema. It is the
  * last step: the Signature and hints about schemas are taken out of the document. -ENOMEM. */
 _must_use_ int schema_check(struct check_run *run, struct verify_trust *trust,

@@ -7,9 +7,11 @@
 #include "base/memfd.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/landlock.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -208,6 +210,25 @@ struct schema_worker *schema_worker_new(const char *program, int timeout_ms)
     worker->fd = -1;
     worker->hook = (struct schema_hook){.validate = worker_validate, .context = worker};
     return worker;
+}
+
+/* schema_worker.py is installed with the daemon's programs; in a build directory it is below them.
+ */
+struct schema_worker *schema_worker_new_installed(int timeout_ms)
+{
+    char path[PATH_MAX], self[PATH_MAX - 32];
+    ssize_t size = readlink("/proc/self/exe", self, sizeof self - 1);
+
+    if (size > 0) {
+        self[size] = '\0';
+        char *slash = strrchr(self, '/');
+        if (slash)
+            *slash = '\0';
+        snprintf(path, sizeof path, "%s/verify/schema_worker.py", self);
+        if (access(path, R_OK) == 0)
+            return schema_worker_new(path, timeout_ms);
+    }
+    return schema_worker_new(KOSEKIFS_LIBEXECDIR "/schema_worker.py", timeout_ms);
 }
 
 struct schema_worker *schema_worker_free(struct schema_worker *worker)

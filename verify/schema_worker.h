@@ -42,6 +42,8 @@ _must_use_ int schema_worker_ask(int fd, uint64_t id, struct bytes schemas, stru
 struct schema_worker;
 /* `program` is the path of schema_worker.py. NULL when memory is short. */
 struct schema_worker *schema_worker_new(const char *program, int timeout_ms);
+/* The same for schema_worker.py where the project installs it, or has built it. */
+struct schema_worker *schema_worker_new_installed(int timeout_ms);
 /* Ends the process. */
 struct schema_worker *schema_worker_free(struct schema_worker *worker);
 const struct schema_hook *schema_worker_hook(struct schema_worker *worker);

@@ -7,6 +7,7 @@
 
 #include "base/crypto.h"
 #include "verify/path.h"
+#include "verify/schema.h"
 #include "verify/xml.h"
 
 #include <openssl/evp.h>
@@ -58,5 +59,7 @@ int verify_warm_up(struct verify_trust *trust)
     tzset();
     verify_xml_init();
     int r = try_digests();
+    if (r == 0)
+        r = schema_prepare(trust);
     return r < 0 ? r : try_path(trust);
 }
