@@ -217,6 +217,19 @@ int audit_sync_upto(struct audit *audit, uint64_t sequence)
     }
 }
 
+/* With the lock held all the time: the next record is written when this one is on the disk. */
+static int sync_alone(struct audit *audit)
+{
+    while (audit->syncing)
+        pthread_cond_wait(&audit->sync_done, &audit->lock);
+    if (fdatasync(audit->file.fd) < 0) {
+        note_sync_failure(audit, audit->stamp.sequence, -errno);
+        return audit->error;
+    }
+    audit->synced = audit->stamp.sequence;
+    return 0;
+}
+
 static int write_locked(struct audit *audit, const struct audit_event *event)
 {
     if (event->kind == AUDIT_OPEN && event->result == AUDIT_OK &&
@@ -225,8 +238,10 @@ static int write_locked(struct audit *audit, const struct audit_event *event)
     int r = make_ready(audit);
     if (r == 0)
         r = append(audit, event);
-    if (r == 0 && audit->mode != AUDIT_SYNC_WRITTEN)
+    if (r == 0 && audit->mode == AUDIT_SYNC_GROUP)
         r = audit_sync_upto(audit, audit->stamp.sequence);
+    else if (r == 0 && audit->mode == AUDIT_SYNC_EACH)
+        r = sync_alone(audit);
     if (r == 0)
         rotate(audit);
     return r;

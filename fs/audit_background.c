@@ -117,8 +117,10 @@ void audit_take_checkpoint(struct audit *audit)
         if (r == 0) {
             atomic_store(&audit->checkpoint, checkpoint.sequence);
             tell_checkpoint(audit, &checkpoint);
+            /* Nothing but that event behind it: no reason for another. */
             pthread_mutex_lock(&audit->lock);
-            atomic_store(&audit->checkpoint_own, audit->stamp.sequence);
+            bool idle = audit->stamp.sequence == checkpoint.sequence + 1;
+            atomic_store(&audit->checkpoint_own, checkpoint.sequence + idle);
             pthread_mutex_unlock(&audit->lock);
         } else if (before == 0) { /* told once, until one succeeds */
             const struct audit_event event = {.kind = AUDIT_CHECKPOINT,

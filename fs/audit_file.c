@@ -13,6 +13,7 @@ enum {
     /* Read when the trail is opened: enough for the records of all requests that may be replayed.
      */
     TAIL_MAX = 1024 * 1024,
+    OLDER_MAX = 32,
 };
 
 static void name_of(uint64_t number, char out[NAME_SIZE])
@@ -154,19 +155,35 @@ static int walk_tail(int fd, struct replay *replay, struct walk *walk, uint64_t 
     return 0;
 }
 
-/* The file before the newest: the newest may have been begun a moment before the crash. */
+/* The files before the newest, as far back as TAIL_MAX reaches: the newest may have been begun a
+ * moment before the crash. */
 static int walk_older(int directory_fd, uint64_t number, struct replay *replay, struct walk *walk)
 {
     _cleanup_close_ int fd = -1;
-    uint64_t end, size, last;
-    int r = number > 1 ? open_number(directory_fd, number - 1, 0, &fd) : -ENOENT;
-    if (r == -ENOENT)
-        return 0; /* moved away: its end stands in the first record of the newest */
-    if (r < 0)
-        return r;
-    r = walk_tail(fd, replay, walk, &end, &size, &last);
+    uint64_t first = number;
+    for (off_t size = 0; first > 1 && number - first < OLDER_MAX && size < TAIL_MAX; first--) {
+        struct stat status;
+        int r = open_number(directory_fd, first - 1, 0, &fd);
+        if (r == -ENOENT)
+            break; /* moved away: its end stands in the first record of the file after it */
+        if (r < 0)
+            return r;
+        if (fstat(fd, &status) < 0)
+            return -errno;
+        size += status.st_size;
+        close(steal_fd(&fd));
+    }
+    for (; first < number; first++) {
+        uint64_t end, size, last;
+        int r = open_number(directory_fd, first, 0, &fd);
+        if (r == 0)
+            r = walk_tail(fd, replay, walk, &end, &size, &last);
+        if (r < 0)
+            return r;
+        close(steal_fd(&fd));
+    }
     walk->bad = false;
-    return r;
+    return 0;
 }
 
 int audit_file_open(int directory_fd, struct replay *replay, struct audit_file *ret_file,

@@ -56,7 +56,7 @@ struct audit {
     atomic_bool signing;
     atomic_int checkpoint_error;
     _Atomic uint64_t checkpoint;     /* sequence covered */
-    _Atomic uint64_t checkpoint_own; /* sequence of the event that tells of it */
+    _Atomic uint64_t checkpoint_own; /* up to here nothing calls for another */
     _Atomic int64_t checkpoint_at_ms;
 };
 
