@@ -47,11 +47,13 @@ class Trouble(Exception):
 
 
 def reachable_top():
-    """A path of this tree that other users can walk to. If there is none (a checkout in a home
-    directory), this program starts again in a mount namespace where the tree is also on /mnt."""
+    """A path of this tree that other users can walk to, short enough for sockets in it. If there is
+    none (a checkout in a home directory), this program starts again in a mount namespace where the
+    tree is also on /mnt."""
     if "KOSEKIFS_REACH" in os.environ:
         return pathlib.Path(os.environ["KOSEKIFS_REACH"])
-    if os.geteuid() != 0 or all(p.stat().st_mode & 0o001 for p in (TOP, *TOP.parents)):
+    open_to_all = all(p.stat().st_mode & 0o001 for p in (TOP, *TOP.parents))
+    if os.geteuid() != 0 or open_to_all and len(str(TOP)) < 40:
         return TOP
     os.environ["KOSEKIFS_REACH"] = "/mnt"
     os.execvp("unshare", ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /mnt && exec "$@"',
@@ -72,6 +74,28 @@ def wait_until(condition, seconds, what):
 
 def sha256(path):
     return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+
+
+class ReadySocket:
+    """Where a daemon says READY=1, as it would to systemd."""
+
+    count = 0
+
+    def __enter__(self):
+        ReadySocket.count += 1
+        self.address = f"@koseki-testbed-{os.getpid()}-{ReadySocket.count}"
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind("\0" + self.address[1:])
+        self.socket.setblocking(False)
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def heard(self):
+        with contextlib.suppress(BlockingIOError):
+            return b"READY=1" in self.socket.recv(4096)
+        return False
 
 
 def free_port():
@@ -122,13 +146,13 @@ class LinkSim:
 
     def start(self):
         """The second start takes the ports of the first."""
-        self.process = start_servant(
-            ["/usr/bin/python3", "-B", TOP / "tools" / "linksim", "--root", self.served,
-             "--cert", self.link / "server.pem", "--key", self.link / "server.key",
-             "--client-ca", self.link / "ca.pem", "--port", self.port,
-             "--control-port", self.control_port, "--threads", 160,
-             "--log", self.home / "requests.jsonl"],
-            stdout=subprocess.PIPE, stderr=open(self.home / "stderr", "ab"))
+        with open(self.home / "stderr", "ab") as words:
+            self.process = start_servant(
+                ["/usr/bin/python3", "-B", TOP / "tools" / "linksim", "--root", self.served,
+                 "--cert", self.link / "server.pem", "--key", self.link / "server.key",
+                 "--client-ca", self.link / "ca.pem", "--port", self.port,
+                 "--control-port", self.control_port, "--threads", 160,
+                 "--log", self.home / "requests.jsonl"], stdout=subprocess.PIPE, stderr=words)
         ready = self.process.stdout.readline()
         if not ready:
             raise Trouble("linksim did not start: " + (self.home / "stderr").read_text())
@@ -277,14 +301,13 @@ class Site:
     def start(self, before=()):
         """Starts the daemon in the foreground and waits until it is mounted. `before` is a command
         line that it is started by."""
-        log = open(self.log_path, "ab")
-        self.daemon = start_servant(
-            [*before, self.build / "kosekifs", "-f", self.mount_point, "-o",
-             f"config={self.configuration}"],
-            stdout=log, stderr=log, cwd="/")
-        log.close()
-        wait_until(lambda: self.mounted() or self.daemon.poll() is not None, START_SECONDS,
-                   "the mount")
+        with open(self.log_path, "ab") as log, ReadySocket() as ready:
+            self.daemon = start_servant(
+                [*before, self.build / "kosekifs", "-f", self.mount_point, "-o",
+                 f"config={self.configuration}"], stdout=log, stderr=log, cwd="/",
+                env={**os.environ, "NOTIFY_SOCKET": ready.address})
+            wait_until(lambda: ready.heard() or self.daemon.poll() is not None, START_SECONDS,
+                       "kosekifs to be ready")
         if self.daemon.poll() is not None:
             raise Trouble(f"kosekifs ended with {self.daemon.returncode}:\n{self.log()}")
 

@@ -19,16 +19,23 @@ class WrongConfiguration(unittest.TestCase):
 
     def setUp(self):
         self.site = testbed.Site(work_directory() / "Wrong", build_directory(), samples())
+        self.addCleanup(self.site.close)
         self.settings = self.site.settings("https://127.0.0.1:9/{name}")
 
     def start(self, mount_point=None):
         """Exit code and words of a daemon that should end by itself."""
         self.site.write_configuration(self.settings)
-        done = subprocess.run(
-            [build_directory() / "kosekifs", "-f", mount_point or self.site.mount_point, "-o",
-             f"config={self.site.configuration}"], capture_output=True, text=True, timeout=30)
-        self.assertIsNone(self.site.mounted(), "it was mounted")
-        return done.returncode, done.stderr
+        if mount_point:
+            self.site.mount_point = mount_point
+        try:
+            self.site.start()
+        except testbed.Trouble:
+            code = self.site.daemon.returncode
+            self.site.daemon = None
+            self.assertIsNone(self.site.mounted(), "it was mounted")
+            return code, self.site.log()
+        self.site.stop()
+        self.fail("it was mounted:\n" + self.site.log())
 
     def assertRefused(self, *words, mount_point=None):
         code, text = self.start(mount_point)
@@ -128,8 +135,8 @@ class WrongConfiguration(unittest.TestCase):
         self.assertRefused("none.conf")
 
     def test_state_directory_missing(self):
-        self.settings["mount"]["state_directory"] = self.site.directory / "none"
-        self.assertRefused("none")
+        self.settings["mount"]["state_directory"] = self.site.directory / "none" / "state"
+        self.assertRefused("none/state")
 
     def test_unknown_user(self):
         self.settings["users"] = {**testbed.ROOM_USERS, "link": "no-such-user-here"}

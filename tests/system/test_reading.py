@@ -72,16 +72,21 @@ class Reading(SystemTest):
                    self.copied("java", "-XX:+UseSerialGC", "-cp", classes, "Copy"))
 
     def test_rsync_twice(self):
+        """rsync lists the attributes before it opens, so after a cold run there are the extended
+        attributes of the verification to add; then nothing is left to do."""
         self.serve_copy("rsync-1.pdf", GOOD_GRAY)
         target = self.desk()
-        for again in (False, True):
+        for state in ("cold", "attributes", "nothing to do"):
             done = self.reader.run("rsync", "-aX", "--no-owner", "--no-group", "-i", "rsync-1.pdf",
                                    f"{target}/")
             out = self.assertOk(done).decode()
             self.assertEqual(sha256(target / "rsync-1.pdf"),
                              sha256(self.site.served / "rsync-1.pdf"))
-            if again:
-                self.assertEqual(out, "", "the second rsync found something to do")
+            if state == "attributes":
+                self.assertIn(out, ("", ".f........x rsync-1.pdf\n"))
+            if state == "nothing to do":
+                self.assertEqual(out, "")
+        self.assertEqual(self.gets("rsync-1.pdf"), 1)
 
     def test_mmap(self):
         self.serve_copy("mmap-1.pdf", GOOD_GRAY)
@@ -186,7 +191,7 @@ class Listing(SystemTest):
     def test_listing_never_fetches(self):
         self.assertReads(self.reader, GOOD)
         before = len(self.link.requests())
-        self.assertEqual(self.reader.list(), [GOOD])
+        self.assertIn(GOOD, self.reader.list())
         for argv in (("ls", "-la"), ("find", ".", "-type", "f"), ("du", "-a"),
                      ("bash", "-c", "echo *")):
             self.assertIn(GOOD.encode(), self.assertOk(self.reader.run(*argv)))
