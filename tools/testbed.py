@@ -249,7 +249,7 @@ class Site:
         self.mount_point, self.served = self.directory / "mnt", self.directory / "served"
         self.configuration = self.directory / "kosekifs.conf"
         self.log_path = self.directory / "kosekifs.log"
-        self.daemon = None
+        self.daemon = self.exit_code = None
         self.policy = self.default_policy()
         self._write_keys()
 
@@ -309,7 +309,8 @@ class Site:
             wait_until(lambda: ready.heard() or self.daemon.poll() is not None, START_SECONDS,
                        "kosekifs to be ready")
         if self.daemon.poll() is not None:
-            raise Trouble(f"kosekifs ended with {self.daemon.returncode}:\n{self.log()}")
+            self.exit_code, self.daemon = self.daemon.returncode, None
+            raise Trouble(f"kosekifs ended with {self.exit_code}:\n{self.log()}")
 
     def stop(self):
         """Ends the daemon the ordinary way; clears away what it leaves."""
