@@ -302,6 +302,8 @@ void attempt_outcome(const struct attempt *attempt, CURLcode code,
         link_detail_set(ret_outcome->detail, "our own certificate has expired");
     else if (code == CURLE_OUT_OF_MEMORY && ret_outcome->end == ATTEMPT_NONSENSE)
         link_detail_set(ret_outcome->detail, "a header line without end, or memory is short");
+    else if (code == CURLE_OK)
+        link_detail_set(ret_outcome->detail, "the answer ended before its header did");
     else if (ret_outcome->end == ATTEMPT_HANDSHAKE && attempt->sent)
         link_detail_set(ret_outcome->detail, "closed when our certificate was shown: %s",
                         attempt->error[0] ? attempt->error : curl_easy_strerror(code));
