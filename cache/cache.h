@@ -102,8 +102,8 @@ _must_use_ int cache_upsert(struct cache *cache, const struct certname *name, ui
 /*
  * Encrypts and stores, in one durable transaction with the verdict. The verdict must be
  * TOTAL-PASSED, its document size and SHA-256 those of `content` (-EINVAL: our bug; content is
- * hashed again here while it is encrypted). The name must have an entry. -ENOSPC: quota, map or
- * disk full; nothing changed.
+ * hashed again here while it is encrypted). The name must have an entry (-ENOENT). -ENOSPC: quota,
+ * map or disk full; nothing changed.
  */
 _must_use_ int cache_admit(struct cache *cache, const struct certname *name, struct bytes content,
                            const struct verdict *verdict, int64_t received_at_s, int64_t now_s,
@@ -128,7 +128,8 @@ _must_use_ int cache_verdict(struct cache *cache, const struct certname *name,
 
 /*
  * Reads up to `size` bytes at `offset` into `out`; *ret_size is less only at the end. CACHE_MISS if
- * the inode holds no stored certificate; -EIO if anything was damaged, swapped or rolled back.
+ * the inode holds no stored certificate; -EIO if anything was damaged, swapped or rolled back, and
+ * `out` may be zeroed then. What the keyring returns is passed on.
  */
 _must_use_ int cache_read(struct cache *cache, uint32_t inode, uint64_t offset, void *out,
                           size_t size, size_t *ret_size);

@@ -86,15 +86,18 @@ static int load_batch(struct cache *cache, struct erasure *ret_batch, unsigned *
     return r;
 }
 
+/* Keys in memory go last: a reader that finds the slot erased cannot bring one back. They go even
+ * if the disk fails. */
 static int overwrite_slots(struct cache *cache, const struct erasure *batch, unsigned count)
 {
-    for (unsigned i = 0; i < count; i++) {
-        int r = slots_erase(&cache->slots, batch[i].slot);
-        if (r < 0)
-            return r;
+    int r = 0;
+    for (unsigned i = 0; r == 0 && i < count; i++)
+        r = slots_erase(&cache->slots, batch[i].slot);
+    if (r == 0)
+        r = slots_sync(&cache->slots);
+    for (unsigned i = 0; i < count; i++)
         data_keys_drop(cache->data_keys, batch[i].slot, batch[i].generation);
-    }
-    return slots_sync(&cache->slots);
+    return r;
 }
 
 static int delete_chunks(struct cache *cache, MDB_txn *transaction, struct erasure *erasure)

@@ -61,4 +61,16 @@ bool store_contains(const struct store *store, const void *bytes, size_t size);
 /* Slots that hold a key, read from the closed or open store's file. */
 unsigned store_keyed_slots(const struct store *store);
 
+/*
+ * A small ext4 of its own, in a file under the current directory, mounted in a mount namespace of
+ * this process; enter makes it the current directory. False, with the reason printed, without root,
+ * loop device or mkfs.ext4.
+ */
+bool small_disk_enter(void);
+/* Power failure: what was not synced is lost, and nothing can be written any more. */
+void small_disk_cut(void);
+/* After a cut and when nobody has a file there open: as after the next boot. */
+void small_disk_reboot(void);
+void small_disk_leave(void);
+
 #endif

@@ -1,12 +1,13 @@
 /*
- * kill -9 at random moments of admissions, replacements, rejections and purges: what was
- * acknowledged is there, what was purged is gone with its key, and every other certificate is as it
- * was. KOSEKIFS_TEST_KILLS sets how often.
+ * kill -9, and a power cut, at random moments of admissions, replacements, rejections and purges:
+ * what was acknowledged is there, what was purged is gone with its key, and every other certificate
+ * is as it was. KOSEKIFS_TEST_KILLS and KOSEKIFS_TEST_CUTS set how often.
  */
 #include "store_fixture.h"
 
 #include "base/clock.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -15,7 +16,7 @@
 
 #include <cmocka.h>
 
-enum { NAMES = 6, KILLS_DEFAULT = 60 };
+enum { NAMES = 6, KILLS_DEFAULT = 60, CUTS_DEFAULT = 12 };
 
 enum operation { OP_ADMIT, OP_PURGE, OP_REJECT, OP_COUNT };
 
@@ -113,16 +114,13 @@ static void check_survivors(struct store *store, struct expected *state,
     unsigned stored = 0;
     uint64_t bytes = 0;
     store_open(store);
-    assert_int_equal(store_keyed_slots(store) <= NAMES, true);
     for (unsigned i = 0; i < NAMES; i++) {
         struct expected after = outcome_of(interrupted);
         if (!holds(store, i, &state[i])) {
             /* Only the operation under way may have happened, or not. */
             assert_true(interrupted->done == 0 && interrupted->name == i);
-            if (!holds(store, i, &after)) {
-                /* A rejection in two steps: entry first, then verdict. */
+            if (!holds(store, i, &after))
                 fail_msg("name %u is in neither state", i);
-            }
             state[i] = after;
         }
         struct certname name = name_number(i);
@@ -140,20 +138,24 @@ static void check_survivors(struct store *store, struct expected *state,
     store_close(store);
 }
 
-static unsigned follow(int in, pid_t child, uint32_t wait_ms, struct expected *state,
-                       struct report *last)
+/* Reads reports until the child is gone; strikes once, after wait_ms. */
+static unsigned follow(int in, pid_t child, bool power_cut, uint32_t wait_ms,
+                       struct expected *state, struct report *last)
 {
     int64_t end_ms = clock_monotonic_ms() + wait_ms;
     unsigned done = 0;
-    bool killed = false;
+    bool struck = false;
     for (;;) {
         struct pollfd ready = {.fd = in, .events = POLLIN};
         int64_t left_ms = end_ms - clock_monotonic_ms();
-        if (!killed && left_ms <= 0) {
-            kill(child, SIGKILL);
-            killed = true;
+        if (!struck && left_ms <= 0) {
+            if (power_cut)
+                small_disk_cut(); /* the child fails at its next write */
+            else
+                kill(child, SIGKILL);
+            struck = true;
         }
-        if (poll(&ready, 1, killed ? -1 : (int)left_ms) <= 0)
+        if (poll(&ready, 1, struck ? -1 : (int)left_ms) <= 0)
             continue;
         struct report report;
         ssize_t size = read(in, &report, sizeof report);
@@ -168,40 +170,83 @@ static unsigned follow(int in, pid_t child, uint32_t wait_ms, struct expected *s
     }
 }
 
-static void test_kills(void **test_state)
+/* Returns how many operations were acknowledged. */
+static unsigned strike(struct store *store, bool power_cut, uint32_t child_state, uint32_t wait_ms,
+                       struct expected *state, struct report *last)
 {
-    (void)test_state;
-    static struct store store;
+    int pipe_fds[2];
+    int status;
+    assert_int_equal(pipe(pipe_fds), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        close(pipe_fds[0]);
+        run_until_killed(store, pipe_fds[1], child_state);
+    }
+    close(pipe_fds[1]);
+    unsigned done = follow(pipe_fds[0], child, power_cut, wait_ms, state, last);
+    close(pipe_fds[0]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (power_cut) /* it met an error, in opening or in an operation */
+        assert_true(WIFEXITED(status) && (WEXITSTATUS(status) == 2 || WEXITSTATUS(status) == 3));
+    else
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    return done;
+}
+
+static unsigned from_environment(const char *name, unsigned otherwise)
+{
+    const char *text = getenv(name);
+    return text ? (unsigned)atoi(text) : otherwise;
+}
+
+static void strike_often(struct store *store, bool power_cut, unsigned count)
+{
     struct expected state[NAMES] = {0};
-    const char *text = getenv("KOSEKIFS_TEST_KILLS");
-    unsigned kills = text ? (unsigned)atoi(text) : KILLS_DEFAULT;
     uint32_t random_state = (uint32_t)clock_realtime_ns();
     unsigned done = 0, interrupted = 0;
     print_message("seed %u\n", random_state);
-    store_new(&store);
-    for (unsigned i = 0; i < kills; i++) {
+    for (unsigned i = 0; i < count; i++) {
         struct report last = {.done = 1};
-        int pipe_fds[2];
-        int status;
-        assert_int_equal(pipe(pipe_fds), 0);
         uint32_t child_state = next_random(&random_state);
-        pid_t child = fork();
-        assert_true(child >= 0);
-        if (child == 0) {
-            close(pipe_fds[0]);
-            run_until_killed(&store, pipe_fds[1], child_state);
+        uint32_t wait_ms = 5 + next_random(&random_state) % 60;
+        done += strike(store, power_cut, child_state, wait_ms, state, &last);
+        if (power_cut) {
+            close(store->directory_fd);
+            small_disk_reboot();
+            store->directory_fd = open(store->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+            assert_true(store->directory_fd >= 0);
+            store->settings.directory_fd = store->directory_fd;
         }
-        close(pipe_fds[1]);
-        done += follow(pipe_fds[0], child, 5 + next_random(&random_state) % 60, state, &last);
-        close(pipe_fds[0]);
-        assert_int_equal(waitpid(child, &status, 0), child);
-        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
         interrupted += last.done == 0;
-        check_survivors(&store, state, &last);
+        check_survivors(store, state, &last);
     }
-    print_message("%u kills, %u operations acknowledged, %u interrupted\n", kills, done,
+    print_message("%u times, %u operations acknowledged, %u interrupted\n", count, done,
                   interrupted);
+}
+
+static void test_kills(void **state)
+{
+    (void)state;
+    static struct store store;
+    store_new(&store);
+    strike_often(&store, false, from_environment("KOSEKIFS_TEST_KILLS", KILLS_DEFAULT));
     store_remove(&store);
+}
+
+static void test_power_cuts(void **state)
+{
+    (void)state;
+    static struct store store;
+    if (!small_disk_enter())
+        skip();
+    store_new(&store);
+    int directory_fd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(fsync(directory_fd), 0); /* the store's directory itself */
+    close(directory_fd);
+    strike_often(&store, true, from_environment("KOSEKIFS_TEST_CUTS", CUTS_DEFAULT));
+    store_remove(&store);
+    small_disk_leave();
 }
 
 int main(void)
@@ -210,6 +255,7 @@ int main(void)
         return 77;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_kills),
+        cmocka_unit_test(test_power_cuts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

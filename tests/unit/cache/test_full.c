@@ -6,11 +6,8 @@
 #include "store_fixture.h"
 
 #include <fcntl.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -124,30 +121,6 @@ static void test_churn(void **state)
     store_remove(&store);
 }
 
-/* In a mount namespace of its own, so nothing stays behind whatever happens. */
-static bool mount_small_disk(void)
-{
-    if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 ||
-        mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {
-        print_message("skipped: a small disk needs root and mount namespaces\n");
-        return false;
-    }
-    if (mkdir("small-disk", 0700) < 0 && errno != EEXIST)
-        return false;
-    if (system("truncate -s 24M small-disk.img && mkfs.ext4 -q -F -m 0 small-disk.img && "
-               "mount -o loop small-disk.img small-disk") == 0)
-        return true;
-    print_message("skipped: no loop device or no mkfs.ext4\n");
-    return false;
-}
-
-static void unmount_small_disk(void)
-{
-    umount("small-disk");
-    rmdir("small-disk");
-    unlink("small-disk.img");
-}
-
 static void fill_disk(const char *path)
 {
     static const uint8_t block[4096];
@@ -198,20 +171,12 @@ static void test_disk_full(void **state)
 {
     (void)state;
     struct store store;
-    if (!mount_small_disk()) {
-        unmount_small_disk();
+    if (!small_disk_enter())
         skip();
-    }
-    int home = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    assert_int_equal(chdir("small-disk"), 0);
-    assert_int_equal(mkdir("in", 0700), 0);
-    assert_int_equal(chdir("in"), 0);
     store_new(&store);
     use_full_disk(&store);
     store_remove(&store);
-    assert_int_equal(fchdir(home), 0);
-    close(home);
-    unmount_small_disk();
+    small_disk_leave();
 }
 
 int main(void)
