@@ -107,9 +107,9 @@ static void long_paths_are_labelled_by_their_end(void **state)
 {
     struct scratch *scratch = *state;
     struct config_trust *config = sample(scratch);
-    char name[240];
-    memset(name, 'n', sizeof name - 1);
-    name[sizeof name - 1] = '\0';
+    char name[256];
+    memset(name, 'n', 239);
+    name[239] = '\0';
     mkdir(scratch_path(scratch, name), 0755);
     strcat(name, "/x.crl");
     scratch_write(scratch, name, "x", 1, 0644);
