@@ -2,6 +2,7 @@
  * kosekictl: what operators type. `verify` and `audit` work on files, without a daemon; the rest
  * asks the running daemon over its control socket.
  */
+#include "tools/kosekictl_audit.h"
 #include "tools/kosekictl_daemon.h"
 #include "tools/kosekictl_verify.h"
 
@@ -15,6 +16,7 @@
 static const char usage_text[] =
     "usage: kosekictl [--socket PATH] [--json] COMMAND ...\n"
     "  verify OPTIONS FILE ...          judge files without a daemon; verify --help\n"
+    "  audit verify|show|export ...     read an audit trail; audit --help\n"
     "  status                           what the daemon is doing\n"
     "  list                             the certificates that are stored\n"
     "  why NAME                         why the last attempt at a certificate failed\n"
@@ -55,5 +57,7 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[first], "verify") == 0)
         return kosekictl_verify(argc - first, argv + first);
+    if (strcmp(argv[first], "audit") == 0)
+        return kosekictl_audit(argc - first, argv + first);
     return kosekictl_daemon(&options, argc - first, argv + first);
 }
