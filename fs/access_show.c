@@ -40,7 +40,6 @@ static void idset_add(struct idset *set, uint32_t id)
 }
 
 struct showing {
-    bool root; /* uid 0 may read */
     bool has_group;
     uint32_t group; /* the first */
     struct idset users, groups;
@@ -50,10 +49,9 @@ static void show_subjects(struct showing *showing, const struct access_subjects 
 {
     for (uint32_t i = 0; i < subjects->count; i++) {
         uint32_t id = subjects->list[i].id;
-        if (!subjects->list[i].is_group && id == 0) {
-            showing->root = true;
-        } else if (!subjects->list[i].is_group) {
-            idset_add(&showing->users, id);
+        if (!subjects->list[i].is_group) {
+            if (id != 0) /* the owner shown anyway */
+                idset_add(&showing->users, id);
         } else if (!showing->has_group) {
             showing->has_group = true;
             showing->group = id;
@@ -95,7 +93,7 @@ static void put_acl(struct access_shown *shown, const struct showing *showing)
     put_le16(shown->acl, ACL_VERSION);
     put_le16(shown->acl + 2, 0);
     shown->acl_size = 4;
-    put_entry(shown, ACL_USER_OBJ, showing->root ? ACL_READ : 0, (uint32_t)ACL_NO_ID);
+    put_entry(shown, ACL_USER_OBJ, ACL_READ, (uint32_t)ACL_NO_ID);
     size_t users = showing->users.count;
     for (size_t i = 0; i < users; i++)
         put_entry(shown, ACL_USER, ACL_READ, showing->users.ids[i]);
@@ -110,7 +108,7 @@ void access_show(struct access *access, const struct certname *name, int64_t now
                  struct access_shown *ret_shown)
 {
     struct showing showing;
-    showing.root = showing.has_group = false;
+    showing.has_group = false;
     showing.group = 0;
     showing.users.count = showing.groups.count = 0;
 
@@ -126,14 +124,12 @@ void access_show(struct access *access, const struct certname *name, int64_t now
     show_subjects(&showing, &policy->backup);
     if (policy->scanner_as == ACCESS_AS_BACKUP)
         show_subjects(&showing, &policy->scanner);
-    if (policy->root_as != ACCESS_AS_READER)
-        showing.root = policy->root_as == ACCESS_AS_BACKUP;
     access_give_ruling(access, ruling);
 
     bool named = showing.users.count + showing.groups.count > 0;
     ret_shown->uid = 0;
     ret_shown->gid = showing.has_group ? showing.group : 0;
-    ret_shown->mode = (showing.root ? 0400 : 0) | (showing.has_group || named ? 0040 : 0);
+    ret_shown->mode = 0400 | (showing.has_group || named ? 0040 : 0);
     ret_shown->acl_size = 0;
     if (named)
         put_acl(ret_shown, &showing);

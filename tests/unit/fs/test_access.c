@@ -356,10 +356,10 @@ static void stat_shows_the_policy(void **state)
     access_show(fixture->access, &name, at(SUNDAY), &shown);
     assert_int_equal(shown.uid, 0);
     assert_int_equal(shown.gid, 100);
-    assert_int_equal(shown.mode, 0040);
+    assert_int_equal(shown.mode, 0440);
     static const uint8_t acl[] = {
         2,    0, 0, 0,                         /* version */
-        1,    0, 0, 0, 0xff, 0xff, 0xff, 0xff, /* owner */
+        1,    0, 4, 0, 0xff, 0xff, 0xff, 0xff, /* owner */
         2,    0, 4, 0, 0xe9, 3,    0,    0,    /* user 1001 */
         4,    0, 4, 0, 0xff, 0xff, 0xff, 0xff, /* group */
         8,    0, 4, 0, 200,  0,    0,    0,
@@ -373,7 +373,7 @@ static void stat_shows_the_policy(void **state)
     name = name_of("Q.pdf"); /* nobody's but the backup's */
     access_show(fixture->access, &name, at(SUNDAY), &shown);
     assert_int_equal(shown.gid, 300);
-    assert_int_equal(shown.mode, 0040);
+    assert_int_equal(shown.mode, 0440);
     assert_int_equal(shown.acl_size, 0);
 
     /* A grant shows; an affair that is over does not. */
