@@ -4,10 +4,13 @@
  */
 #include "store_fixture.h"
 
+#include "base/clock.h"
+
 #include <fcntl.h>
 #include <lmdb.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <sys/wait.h>
 
 #include <cmocka.h>
 
@@ -539,6 +542,86 @@ static void test_forged_rows_destroy_nothing(void **state)
     }
 }
 
+/*
+ * Any byte of the files, LMDB's own pages included, which have no checksum: LMDB may then end the
+ * process, but nobody is given a wrong byte. Each in a process of its own.
+ */
+static int read_everything(void)
+{
+    char message[256];
+    static uint8_t expected[SIZE_A], actual[SIZE_A];
+    static const uint32_t seeds[] = {SEED_A, SEED_B, SEED_SMALL};
+    static const size_t sizes[] = {SIZE_A, SIZE_B, SIZE_SMALL};
+    const struct certname *names[] = {&name_a, &name_b, &name_small};
+    int outcome = 0;
+    if (store_try_open(&damaged, message) != 0)
+        return 1;
+    for (unsigned i = 0; i < 3; i++) {
+        struct cache_entry entry;
+        size_t got = 0;
+        int r = cache_find(damaged.cache, names[i], &entry);
+        if (r == 0)
+            r = cache_read(damaged.cache, entry.inode, 0, actual, sizeof actual, &got);
+        if (r != 0) {
+            outcome = 1;
+            continue;
+        }
+        content_fill(expected, sizes[i], seeds[i]);
+        if (got != sizes[i] || memcmp(expected, actual, got) != 0)
+            return 2;
+    }
+    return outcome;
+}
+
+static void flip_anywhere(const char *name, uint32_t random_number, bool early)
+{
+    int fd = openat(damaged.directory_fd, name, O_RDWR | O_CLOEXEC);
+    off_t size = lseek(fd, 0, SEEK_END);
+    uint8_t byte;
+    /* The first pages of the data file are the structure; chunks are most of the rest. */
+    off_t at = (off_t)(random_number % (uint32_t)(early ? size / 8 : size));
+    assert_int_equal(pread(fd, &byte, 1, at), 1);
+    byte ^= (uint8_t)(1u << (random_number >> 29));
+    assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+    close(fd);
+}
+
+static void test_any_byte(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 300 };
+    uint32_t random_state = (uint32_t)clock_realtime_ns();
+    unsigned unharmed = 0, refused = 0, killed = 0;
+    print_message("seed %u\n", random_state);
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        random_state = random_state * 1664525u + 1013904223u;
+        store_copy(&pristine, &damaged);
+        flip_anywhere(i % 4 == 3 ? "slots" : "data.mdb", random_state, i % 4 == 1);
+        pid_t child = fork();
+        int status;
+        assert_true(child >= 0);
+        if (child == 0) {
+            if (!freopen("/dev/null", "w", stderr)) /* LMDB's assertions */
+                _exit(3);
+            _exit(read_everything());
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        if (!WIFEXITED(status))
+            killed++;
+        else if (WEXITSTATUS(status) == 0)
+            unharmed++;
+        else if (WEXITSTATUS(status) == 1)
+            refused++;
+        else if (WEXITSTATUS(status) == 2)
+            fail_msg("wrong bytes were read");
+        else
+            killed++; /* a sanitizer's exit */
+    }
+    print_message("%u flips: %u without effect, %u refused, %u ended the process\n", ROUNDS,
+                  unharmed, refused, killed);
+    assert_true(refused > 0);
+}
+
 static int make_pristine(void **state)
 {
     (void)state;
@@ -580,6 +663,7 @@ int main(void)
         cmocka_unit_test(test_rolled_back),
         cmocka_unit_test(test_chunks_of_another_version),
         cmocka_unit_test(test_forged_rows_destroy_nothing),
+        cmocka_unit_test(test_any_byte),
     };
     return cmocka_run_group_tests(tests, make_pristine, remove_all);
 }
