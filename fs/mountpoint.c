@@ -1,17 +1,24 @@
-/* See fs/mountpoint.h. Nothing here may ask the mounted file system anything: it may hang. */
+/*
+ * See fs/mountpoint.h. Nothing here asks a mounted file system anything in this process: whoever
+ * asks may hang. mountinfo tells what is mounted.
+ */
 #include "fs/mountpoint.h"
 
 #include "base/log.h"
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+
+enum { ABANDONED_PROBE_MS = 2000 };
 
 static const char fuse_conf[] = "/etc/fuse.conf";
 
@@ -31,10 +38,16 @@ static void unescape(char *text)
     *out = '\0';
 }
 
-/* The device of the topmost mount at `path`; false if there is none. proc_pid_mountinfo(5): ID,
- * parent, device, root, mount point, … */
-static bool find_mount(const char *path, char device[32])
+struct mount_entry {
+    char device[32];
+    bool ours; /* of type fuse.kosekifs */
+};
+
+/* The topmost mount at `path`; false if there is none. proc_pid_mountinfo(5): ID, parent, device,
+ * root, mount point, options, …, "-", type, … */
+static bool find_mount(const char *path, struct mount_entry *ret_entry)
 {
+    static const char ours[] = " - fuse.kosekifs ";
     _cleanup_fclose_ FILE *list = fopen("/proc/self/mountinfo", "re");
     _cleanup_free_ char *line = NULL;
     size_t line_size = 0;
@@ -44,15 +57,37 @@ static bool find_mount(const char *path, char device[32])
         char *fields[5] = {NULL};
         for (size_t i = 0; i < 5; i++)
             fields[i] = strsep(&rest, " ");
-        if (!fields[4])
+        if (!rest)
             continue;
         unescape(fields[4]);
         if (strcmp(fields[4], path) == 0) {
-            snprintf(device, 32, "%s", fields[2]);
+            snprintf(ret_entry->device, sizeof ret_entry->device, "%s", fields[2]);
+            ret_entry->ours = strstr(rest, ours) != NULL;
             found = true;
         }
     }
     return found;
+}
+
+/* True if the daemon behind the mount is gone. Asked by a process that may hang, since a daemon
+ * that is there may not answer. */
+static bool is_abandoned(const char *path)
+{
+    pid_t pid = fork();
+    if (pid < 0)
+        return false;
+    if (pid == 0) {
+        struct stat status;
+        _exit(stat(path, &status) < 0 && errno == ENOTCONN ? 0 : 1);
+    }
+    int status = 1;
+    _cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    struct pollfd ended = {.fd = pidfd, .events = POLLIN};
+    if (pidfd < 0 || poll(&ended, 1, ABANDONED_PROBE_MS) != 1)
+        kill(pid, SIGKILL);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 /* 1, 0, or a negative errno. */
@@ -87,6 +122,63 @@ static bool others_allowed(bool privileged)
     return false;
 }
 
+/* Runs fusermount3; with `channel` >= 0 it sends the connection's descriptor there. */
+static int run_fusermount(const char *const arguments[], int channel)
+{
+    pid_t pid = fork();
+    if (pid < 0)
+        return -errno;
+    if (pid == 0) {
+        char number[16];
+        sigset_t none;
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        if (channel >= 0 && fcntl(channel, F_SETFD, 0) == 0) {
+            snprintf(number, sizeof number, "%d", channel);
+            setenv("_FUSE_COMMFD", number, 1);
+        }
+        execvp("fusermount3", (char *const *)(uintptr_t)arguments);
+        _exit(127);
+    }
+    int status = 0;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EPERM;
+}
+
+/* Takes the mount away from its place; whoever has files open keeps them. */
+static int detach(const struct mountpoint *mountpoint)
+{
+    const char *const lazy[] = {"fusermount3", "-u", "-z", "--", mountpoint->path, NULL};
+    int r = 0;
+    if (!mountpoint->privileged)
+        r = run_fusermount(lazy, -1);
+    else if (umount2(mountpoint->path, UMOUNT_NOFOLLOW | MNT_DETACH) < 0)
+        r = -errno;
+    if (r < 0)
+        log_error("cannot unmount %s: %s", mountpoint->path, strerror(-r));
+    return r;
+}
+
+/* What a killed supervisor left is cleared away, or nothing could start by itself again; anything
+ * else at the mount point is not ours to touch. */
+static int clear_abandoned(const struct mountpoint *mountpoint)
+{
+    struct mount_entry entry;
+    while (find_mount(mountpoint->path, &entry)) {
+        if (!entry.ours || !is_abandoned(mountpoint->path)) {
+            log_error("mount point %s is busy: something is mounted there already",
+                      mountpoint->path);
+            return -EBUSY;
+        }
+        log_warning("%s: unmounting what an earlier kosekifs left behind", mountpoint->path);
+        int r = detach(mountpoint);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
 int mountpoint_open(const char *path, struct mountpoint *ret_mountpoint)
 {
     struct mountpoint mountpoint = {.fd = -1, .privileged = geteuid() == 0};
@@ -96,13 +188,11 @@ int mountpoint_open(const char *path, struct mountpoint *ret_mountpoint)
                   r == -ENOTCONN ? " (a file system without its daemon; unmount it first)" : "");
         return r;
     }
-    char device[32];
-    if (find_mount(mountpoint.path, device)) {
-        log_error("mount point %s is busy: something is mounted there already", mountpoint.path);
-        return -EBUSY;
-    }
+    int r = clear_abandoned(&mountpoint);
+    if (r < 0)
+        return r;
     _cleanup_close_ int fd = open(mountpoint.path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    int r = fd < 0 ? -errno : is_empty(fd);
+    r = fd < 0 ? -errno : is_empty(fd);
     if (r <= 0) {
         log_error("mount point %s: %s", mountpoint.path, r < 0 ? strerror(-r) : "is not empty");
         return r < 0 ? r : -ENOTEMPTY;
@@ -141,30 +231,6 @@ static int mount_privileged(const struct mountpoint *mountpoint, const char *sou
     }
     *ret_fd = steal_fd(&fd);
     return 0;
-}
-
-/* Runs fusermount3; with `channel` >= 0 it sends the connection's descriptor there. */
-static int run_fusermount(const char *const arguments[], int channel)
-{
-    pid_t pid = fork();
-    if (pid < 0)
-        return -errno;
-    if (pid == 0) {
-        char number[16];
-        sigset_t none;
-        sigemptyset(&none);
-        sigprocmask(SIG_SETMASK, &none, NULL);
-        if (channel >= 0 && fcntl(channel, F_SETFD, 0) == 0) {
-            snprintf(number, sizeof number, "%d", channel);
-            setenv("_FUSE_COMMFD", number, 1);
-        }
-        execvp("fusermount3", (char *const *)(uintptr_t)arguments);
-        _exit(127);
-    }
-    int status = 0;
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EPERM;
 }
 
 /* fusermount3 sends one byte with the descriptor beside it. */
@@ -235,36 +301,32 @@ int mountpoint_mount(struct mountpoint *mountpoint, const char *source, int *ret
                                    : mount_through_fusermount(mountpoint, source, &fd);
     if (r < 0)
         return r;
-    if (!find_mount(mountpoint->path, mountpoint->device)) {
+    struct mount_entry entry;
+    if (!find_mount(mountpoint->path, &entry)) {
         /* Another mount namespace, or already gone: nobody could use it. */
         log_error("%s was mounted and cannot be seen", mountpoint->path);
         close(fd);
         return -ENOENT;
     }
+    memcpy(mountpoint->device, entry.device, sizeof mountpoint->device);
     *ret_fd = fd;
     return 0;
 }
 
 bool mountpoint_is_mounted(const struct mountpoint *mountpoint)
 {
-    char device[32];
-    return *mountpoint->device && find_mount(mountpoint->path, device) &&
-           strcmp(device, mountpoint->device) == 0;
+    struct mount_entry entry;
+    return *mountpoint->device && find_mount(mountpoint->path, &entry) &&
+           strcmp(entry.device, mountpoint->device) == 0;
 }
 
 void mountpoint_unmount(struct mountpoint *mountpoint)
 {
+    const char *const normal[] = {"fusermount3", "-u", "-q", "--", mountpoint->path, NULL};
     if (!mountpoint_is_mounted(mountpoint))
         return;
-    if (mountpoint->privileged) {
-        if (umount2(mountpoint->path, UMOUNT_NOFOLLOW) < 0 &&
-            umount2(mountpoint->path, UMOUNT_NOFOLLOW | MNT_DETACH) < 0)
-            log_error("cannot unmount %s: %s", mountpoint->path, strerror(errno));
-    } else {
-        const char *const normal[] = {"fusermount3", "-u", "-q", "--", mountpoint->path, NULL};
-        const char *const lazy[] = {"fusermount3", "-u", "-z", "--", mountpoint->path, NULL};
-        if (run_fusermount(normal, -1) < 0 && run_fusermount(lazy, -1) < 0)
-            log_error("fusermount3 could not unmount %s", mountpoint->path);
-    }
-    *mountpoint->device = '\0';
+    bool unmounted = mountpoint->privileged ? umount2(mountpoint->path, UMOUNT_NOFOLLOW) == 0
+                                            : run_fusermount(normal, -1) == 0;
+    if (unmounted || detach(mountpoint) == 0)
+        *mountpoint->device = '\0';
 }

@@ -21,7 +21,8 @@ struct mountpoint {
 };
 
 /*
- * Checks that `path` is an empty directory and no mount point yet. Returns 0 or, after a message,
+ * Checks that `path` is an empty directory and no mount point yet; a mount of ours whose daemon is
+ * gone is taken away. Returns 0 or, after a message,
  * -ENOENT, -ENOTDIR, -ENOTEMPTY, -EBUSY or another errno.
  */
 _must_use_ int mountpoint_open(const char *path, struct mountpoint *ret_mountpoint);

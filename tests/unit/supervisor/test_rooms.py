@@ -248,6 +248,18 @@ class InOrder(SupervisorTest):
             stale.bind(str(self.place.top / "run/control.sock"))
         self.place.start()
 
+    def test_after_a_killed_supervisor(self):
+        """The rooms leave by themselves; the next start takes the dead mount away."""
+        self.place.start()
+        self.place.daemon.kill()
+        self.place.end()
+        wait_until(lambda: not any(map(alive, self.place.pids())), "the rooms' end")
+        with self.assertRaises(OSError):
+            os.statvfs(self.place.mount_point)
+        self.place.start()
+        self.assertIn("unmounting what an earlier kosekifs left behind", self.place.text())
+        os.statvfs(self.place.mount_point)
+
     def test_programs_where_rooms_may_not_walk(self):
         self.place.bin.chmod(0o700)
         self.place.start()
