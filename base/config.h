@@ -2,9 +2,9 @@
  * kosekifs.conf: one key table gives the structs below, the defaults, the parser and the dump.
  * Each struct is the part of one process; it is flat, so that the supervisor can send it as it is.
  *
- * A key is X(type, name, member size or 0, default text, least, most, help). Types: TEXT, LIST (several
- * lines or values, space-separated), NUMBER (int64; K M G suffixes), MILLISECONDS (int64; ms s m h
- * suffixes), BOOL.
+ * A key is X(type, name, member size or 0, default text, least, most, help). Types: TEXT, LIST
+ * (several lines or values, space-separated), NUMBER (int64; K M G suffixes), MILLISECONDS (int64;
+ * ms s m h suffixes), BOOL.
  */
 #ifndef BASE_CONFIG_H
 #define BASE_CONFIG_H
@@ -26,7 +26,8 @@
     X(TEXT, access_policy, 256, "/etc/kosekifs/access.conf", 1, 255,                               \
       "file that says who may read which certificate")                                             \
     X(TEXT, id_pattern, 128, "*", 1, 127, "glob that request ids must match besides the grammar")  \
-    X(MILLISECONDS, lookup_timeout, 0, "2s", 10, 60000, "deadline of a look-up at the link system") \
+    X(MILLISECONDS, lookup_timeout, 0, "2s", 10, 60000,                                            \
+      "deadline of a look-up at the link system")                                                  \
     X(MILLISECONDS, open_timeout, 0, "60s", 100, 3600000, "deadline of an open that fetches")      \
     X(MILLISECONDS, verify_timeout, 0, "10s", 100, 600000, "deadline of one verification")         \
     X(MILLISECONDS, entry_timeout, 0, "1s", 0, 60000,                                              \
@@ -38,8 +39,10 @@
     X(NUMBER, fetches_max, 0, "8", 1, 64, "certificates fetched at one time")                      \
     X(NUMBER, fuse_threads, 0, "4", 1, 64, "threads that answer the kernel")                       \
     X(NUMBER, verify_workers, 0, "2", 1, 16, "processes that verify")                              \
-    X(NUMBER, map_size, 0, "64G", 16777216, 17592186044416, "address space of the store, set once") \
-    X(NUMBER, quota, 0, "0", 0, 17592186044416, "bytes of certificates kept; 0 = as the disk allows")
+    X(NUMBER, map_size, 0, "64G", 16777216, 17592186044416,                                        \
+      "address space of the store, set once")                                                      \
+    X(NUMBER, quota, 0, "0", 0, 17592186044416,                                                    \
+      "bytes of certificates kept; 0 = as the disk allows")
 
 /* Section [link]: kosekifs-link. */
 #define CONFIG_LINK(X)                                                                             \
@@ -72,16 +75,18 @@
     X(TEXT, sync, 8, "written", 4, 7,                                                              \
       "when a record counts as kept: written (synced soon after), group or each (synced before)")  \
     X(MILLISECONDS, sync_within, 0, "50ms", 1, 10000, "with written: how soon records are synced") \
-    X(NUMBER, file_size, 0, "64M", 65536, 4294967296, "size at which a new file of the trail begins") \
+    X(NUMBER, file_size, 0, "64M", 65536, 4294967296,                                              \
+      "size at which a new file of the trail begins")                                              \
     X(NUMBER, checkpoint_records, 0, "10000", 1, 1000000000, "a signed checkpoint every so many")  \
-    X(MILLISECONDS, checkpoint_time, 0, "10m", 1000, 604800000, "… and after this time at latest")  \
+    X(MILLISECONDS, checkpoint_time, 0, "10m", 1000, 604800000, "… and after this time at latest") \
     X(TEXT, syslog, 104, "", 0, 103, "socket of a syslog daemon, such as /dev/log; empty = none")  \
     X(TEXT, journald, 104, "", 0, 103,                                                             \
       "socket of journald, /run/systemd/journal/socket; empty = none")
 
 /* Section [alerts]: when somebody should look, kosekifs-mount; `hook` is the supervisor's. */
 #define CONFIG_ALERTS(X)                                                                           \
-    X(TEXT, hook, 256, "", 0, 255, "program that the supervisor runs for each alert; empty = none") \
+    X(TEXT, hook, 256, "", 0, 255,                                                                 \
+      "program that the supervisor runs for each alert; empty = none")                             \
     X(MILLISECONDS, window, 0, "10m", 1000, 86400000, "time in which the following are counted")   \
     X(NUMBER, denials, 0, "20", 1, 1000000, "refusals to one user that are a burst")               \
     X(NUMBER, enumeration, 0, "30", 1, 1000, "different ids not for one user that are a search")   \

@@ -50,7 +50,7 @@ bool json_get_bool(const struct json *object, const char *key, bool *ret_value);
 bool json_is_object(const struct json *json);
 size_t json_array_count(const struct json *json); /* 0 unless an array */
 const struct json *json_array_at(const struct json *json, size_t index);
-const char *json_text(const struct json *json); /* of a JSON string, else NULL */
+const char *json_text(const struct json *json);                    /* of a JSON string, else NULL */
 bool json_as_integer(const struct json *json, int64_t *ret_value); /* false if it is none */
 /* Walks members in order; start with *cursor NULL. False after the last. */
 bool json_next(const struct json *object, void **cursor, const char **ret_key,

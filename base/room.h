@@ -37,14 +37,14 @@ enum room_role {
 };
 
 enum room_message {
-    ROOM_SETUP = 1,  /* to the child: a role's struct config_*; descriptors by role */
-    ROOM_READY,      /* from the child: no payload */
-    ROOM_FAILED,     /* from the child: text of at most ROOM_TEXT_MAX bytes, no NUL needed */
-    ROOM_PEER,       /* to the child: struct room_peer and one connected descriptor */
-    ROOM_TRUST,      /* to mount and verify: one sealed memory file with the trust bundle */
-    ROOM_POLICY,     /* to mount: one sealed memory file with the access policy (fs/access_policy.h) */
-    ROOM_SINK,       /* to mount: uint32_t (enum audit_sink_kind) and one connected socket */
-    ROOM_KILL,       /* from mount: struct room_peer; that child misbehaves, replace it */
+    ROOM_SETUP = 1, /* to the child: a role's struct config_*; descriptors by role */
+    ROOM_READY,     /* from the child: no payload */
+    ROOM_FAILED,    /* from the child: text of at most ROOM_TEXT_MAX bytes, no NUL needed */
+    ROOM_PEER,      /* to the child: struct room_peer and one connected descriptor */
+    ROOM_TRUST,     /* to mount and verify: one sealed memory file with the trust bundle */
+    ROOM_POLICY, /* to mount: one sealed memory file with the access policy (fs/access_policy.h) */
+    ROOM_SINK,   /* to mount: uint32_t (enum audit_sink_kind) and one connected socket */
+    ROOM_KILL,   /* from mount: struct room_peer; that child misbehaves, replace it */
 };
 
 struct room_peer {

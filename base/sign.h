@@ -16,10 +16,10 @@ enum sign_message {
 };
 
 enum sign_scheme { /* RFC 8446 4.2.3 code points */
-    SIGN_RSA_PSS_RSAE_SHA256 = 0x0804,
-    SIGN_RSA_PSS_RSAE_SHA384 = 0x0805,
-    SIGN_RSA_PSS_RSAE_SHA512 = 0x0806,
-    SIGN_ECDSA_SECP256R1_SHA256 = 0x0403,
+                   SIGN_RSA_PSS_RSAE_SHA256 = 0x0804,
+                   SIGN_RSA_PSS_RSAE_SHA384 = 0x0805,
+                   SIGN_RSA_PSS_RSAE_SHA512 = 0x0806,
+                   SIGN_ECDSA_SECP256R1_SHA256 = 0x0403,
 };
 
 enum {

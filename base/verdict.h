@@ -51,17 +51,17 @@ enum verdict_sub {
 /* What became of one check. */
 enum verdict_outcome {
     CHECK_PASSED = 0,
-    CHECK_FAILED = 1,      /* level fail: rejects */
-    CHECK_WARNED = 2,      /* did not hold; its level is warn */
-    CHECK_IGNORED = 3,     /* did not hold; its level is ignore */
-    CHECK_UNDECIDED = 4,   /* cannot be decided (no revocation data, not built): INDETERMINATE */
+    CHECK_FAILED = 1,    /* level fail: rejects */
+    CHECK_WARNED = 2,    /* did not hold; its level is warn */
+    CHECK_IGNORED = 3,   /* did not hold; its level is ignore */
+    CHECK_UNDECIDED = 4, /* cannot be decided (no revocation data, not built): INDETERMINATE */
     CHECK_OUTCOME_COUNT,
 };
 
 enum {
     VERDICT_VERSION = 1,
-    VERDICT_CHECK_MAX = 40,   /* bytes of a check's name, with NUL */
-    VERDICT_CLAUSE_MAX = 48,  /* "ISO 32000-1 12.8.1" */
+    VERDICT_CHECK_MAX = 40,  /* bytes of a check's name, with NUL */
+    VERDICT_CLAUSE_MAX = 48, /* "ISO 32000-1 12.8.1" */
     VERDICT_TEXT_MAX = 240,
     VERDICT_REASON_MAX = 96,
     VERDICT_DN_MAX = 512,
@@ -80,9 +80,9 @@ struct verdict {
     uint8_t sub;        /* enum verdict_sub */
     uint16_t reason_count;
     uint64_t document_size;
-    int64_t signing_time_s;  /* as the document claims; 0 = unknown */
-    int64_t verified_at_s;   /* the time that counted for the path */
-    int64_t fresh_until_s;   /* earliest nextUpdate of the CRLs used; 0 = no revocation data used */
+    int64_t signing_time_s; /* as the document claims; 0 = unknown */
+    int64_t verified_at_s;  /* the time that counted for the path */
+    int64_t fresh_until_s;  /* earliest nextUpdate of the CRLs used; 0 = no revocation data used */
     uint8_t document_sha256[SHA256_SIZE];
     uint8_t signer_sha256[SHA256_SIZE];    /* of the signer's certificate; zeros = none found */
     uint8_t trust_generation[SHA256_SIZE]; /* digest of the trust bundle that was used */
@@ -108,7 +108,7 @@ void verdict_explain(const struct verdict *verdict, char *out);
 
 const char *verdict_indication_text(uint8_t indication); /* "TOTAL-PASSED"; "?" if unknown */
 const char *verdict_sub_text(uint8_t sub);               /* "HASH_FAILURE"; "" for none */
-const char *verdict_outcome_text(uint8_t outcome);       /* "pass" "fail" "warn" "ignore" "undecided" */
+const char *verdict_outcome_text(uint8_t outcome); /* "pass" "fail" "warn" "ignore" "undecided" */
 
 /* The form for messages and the store: versioned, only the reasons in use. -EINVAL if the verdict
  * contradicts itself: TOTAL-PASSED with a sub-indication or with a reason that failed or is
