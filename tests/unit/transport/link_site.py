@@ -6,6 +6,7 @@ import os
 import pathlib
 import queue
 import random
+import resource
 import socket
 import subprocess
 import threading
@@ -31,6 +32,12 @@ DIRECTORY = environment("LINK_TEST_DIRECTORY", BUILD / "tests/unit/transport/lin
 def openssl(*arguments, **more):
     return subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True,
                           **more).stdout
+
+
+def allow_many_files():
+    """For a thousand connections and as many bodies."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class Pki:

@@ -19,6 +19,7 @@ NAME = "K2026-000001.pdf"
 
 def setUpModule():
     global pki, served, content
+    link_site.allow_many_files()
     shutil.rmtree(DIRECTORY, ignore_errors=True)
     pki = Pki(DIRECTORY / "pki")
     served = DIRECTORY / "served"
@@ -744,6 +745,36 @@ class Start(unittest.TestCase):
         done = subprocess.run([link_site.LINK], pass_fds=(), timeout=10, capture_output=True,
                               check=False)
         self.assertNotEqual(done.returncode, 0)
+
+
+class Crowd(LinkTest):
+    """linksim itself, among many connections."""
+
+    server = {"threads": 8}
+
+    def test_silent_connections_keep_nobody_out(self):
+        crowd = []
+        try:
+            for _ in range(1200):
+                crowd.append(socket.create_connection(("127.0.0.1", self.sim.port), 10))
+            probe = self.probe()
+            self.assertGood(probe.wait(probe.get(NAME, 30)))
+        finally:
+            for connection in crowd:
+                connection.close()
+
+    def test_stops_while_answers_stall(self):
+        sim = LinkSim(served, pki, threads=8)
+        sim.fault(stall_after=10)
+        probe = self.probe(sim.url)
+        for _ in range(12):
+            probe.get(NAME, 60)
+        while len(sim.requests()) < 8:
+            time.sleep(0.01)
+        began = time.monotonic()
+        sim.stop()
+        self.assertEqual(sim.process.returncode, 0)
+        self.assertLess(time.monotonic() - began, 3)
 
 
 class WithNginx(LinkTest):
