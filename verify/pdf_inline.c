@@ -297,7 +297,8 @@ static bool is_begin(struct bytes content, size_t position)
 
     return left > 2 && content.data[position + 1] == 'I' &&
            !pdf_is_regular(content.data[position + 2]) &&
-           (position == 0 || !pdf_is_regular(content.data[position - 1]));
+           (position == 0 || (!pdf_is_regular(content.data[position - 1]) &&
+                              content.data[position - 1] != '/'));
 }
 
 int pdf_inline_scan(struct bytes content, uint64_t inflate_max,
