@@ -148,7 +148,7 @@ static int load(struct alerts *alerts)
         return 0;
     _cleanup_json_ struct json *array = NULL;
     if (r == 0)
-        r = json_parse((const char *)text.data, text.size, &array);
+        r = text.size ? json_parse((const char *)text.data, text.size, &array) : -EBADMSG;
     if (r < 0)
         return r == -EMSGSIZE ? -EBADMSG : r;
     size_t count = json_array_count(array);

@@ -136,7 +136,7 @@ static int walk_tail(int fd, struct replay *replay, struct walk *walk, uint64_t 
     int r = read_tail(fd, &tail, &offset);
     if (r < 0)
         return r;
-    const uint8_t *next = tail.data, *end = tail.data + tail.size;
+    const uint8_t *next = tail.data, *end = tail.size ? tail.data + tail.size : tail.data;
     *ret_end = *ret_last = offset;
     *ret_size = offset + tail.size;
     const uint8_t *feed;
