@@ -28,14 +28,15 @@ class Verify(unittest.TestCase):
         self.assertEqual(done.stdout.count("TOTAL-PASSED"), len(good))
 
     def test_bad(self):
-        words = {"EBADMSG": "TOTAL-FAILED", "EKEYREVOKED": "TOTAL-FAILED"}
+        words = {"K2026-000201.pdf": "TOTAL-FAILED HASH_FAILURE", "K2026-000202.pdf": "TOTAL-FAILED",
+                 "K2026-000204.pdf": "SIGNED_DATA_NOT_FOUND", "K2026-000207.pdf": "REVOKED"}
         for name, (outcome, _) in expectations().items():
             if outcome == "OK":
                 continue
             with self.subTest(name):
                 done = self.verify(name)
                 self.assertIn(done.returncode, (1, 2), done.stdout)
-                self.assertIn(words.get(outcome, "T"), done.stdout)
+                self.assertIn(words.get(name, "T"), done.stdout)
                 self.assertNotIn("TOTAL-PASSED", done.stdout)
 
     def test_json(self):
