@@ -25,7 +25,7 @@
 #include <stdint.h>
 
 enum {
-    CACHE_MISS = 1,        /* expected outcome: no such entry, or nothing stored under it */
+    CACHE_MISS = 1, /* expected outcome: no such entry, or nothing stored under it */
     CACHE_WRAPPED_SIZE = 64,
     CACHE_AAD_MAX = 64,
     CACHE_VALIDATOR_MAX = 320,
@@ -44,9 +44,9 @@ struct cache_keyring {
 };
 
 struct cache_settings {
-    int directory_fd;   /* stays the caller's; mode 0700 */
+    int directory_fd; /* stays the caller's; mode 0700 */
     uint64_t map_size;
-    uint64_t quota;     /* bytes of plaintext; 0 = none */
+    uint64_t quota; /* bytes of plaintext; 0 = none */
     struct cache_keyring keyring;
 };
 
@@ -62,26 +62,27 @@ _must_use_ int cache_open(const struct cache_settings *settings, char *ret_messa
 struct cache *cache_close(struct cache *cache);
 
 enum cache_state {
-    CACHE_KNOWN = 0,    /* seen at the link system, not fetched */
+    CACHE_KNOWN = 0, /* seen at the link system, not fetched */
     CACHE_STORED = 1,
     CACHE_REJECTED = 2,
-    CACHE_WITHHELD = 3, /* content kept, but its present verdict is not TOTAL-PASSED: not readable */
+    CACHE_WITHHELD =
+        3, /* content kept, but its present verdict is not TOTAL-PASSED: not readable */
 };
 
 /* Everything about a certificate but its content and verdict. */
 struct cache_entry {
     struct certname name;
-    uint32_t inode;      /* given at the first upsert, never reused */
+    uint32_t inode; /* given at the first upsert, never reused */
     enum cache_state state;
     uint64_t size;
-    int64_t modified_s;  /* the link system's date */
-    int64_t first_seen_ns; /* wall clock at the first upsert: ctime */
-    int64_t stored_at_s; /* CACHE_STORED: when admitted */
-    int64_t received_at_s; /* when the bytes came: proof of existence */
-    int64_t fresh_until_s; /* from the verdict */
+    int64_t modified_s;                    /* the link system's date */
+    int64_t first_seen_ns;                 /* wall clock at the first upsert: ctime */
+    int64_t stored_at_s;                   /* CACHE_STORED: when admitted */
+    int64_t received_at_s;                 /* when the bytes came: proof of existence */
+    int64_t fresh_until_s;                 /* from the verdict */
     uint8_t trust_generation[SHA256_SIZE]; /* of the verdict */
-    uint8_t sha256[SHA256_SIZE]; /* of the content; CACHE_STORED */
-    char validator[CACHE_VALIDATOR_MAX]; /* opaque to cache; NUL-terminated */
+    uint8_t sha256[SHA256_SIZE];           /* of the content; CACHE_STORED */
+    char validator[CACHE_VALIDATOR_MAX];   /* opaque to cache; NUL-terminated */
 };
 
 _must_use_ int cache_find(struct cache *cache, const struct certname *name,
@@ -90,10 +91,10 @@ _must_use_ int cache_find_inode(struct cache *cache, uint32_t inode,
                                 struct cache_entry *ret_entry); /* CACHE_MISS */
 
 /*
- * Records what HEAD said: size, modified_s, validator of `entry` are taken. A new name gets an inode
- * number and first_seen_ns = now_ns; a known one keeps both. A stored certificate keeps its size and
- * date, since content once admitted is served as admitted; a rejected one becomes CACHE_KNOWN when
- * the validator changed. -ENOSPC when inode numbers or the disk are used up.
+ * Records what HEAD said: size, modified_s, validator of `entry` are taken. A new name gets an
+ * inode number and first_seen_ns = now_ns; a known one keeps both. A stored certificate keeps its
+ * size and date, since content once admitted is served as admitted; a rejected one becomes
+ * CACHE_KNOWN when the validator changed. -ENOSPC when inode numbers or the disk are used up.
  */
 _must_use_ int cache_upsert(struct cache *cache, const struct certname *name, uint64_t size,
                             int64_t modified_s, const char *validator, int64_t now_ns,
@@ -115,8 +116,8 @@ _must_use_ int cache_reject(struct cache *cache, const struct certname *name,
 
 /*
  * A stored or withheld certificate was verified again under other trust: replaces its verdict. A
- * verdict other than TOTAL-PASSED makes it CACHE_WITHHELD (unreadable and unlisted, content kept: an
- * operator's mistake in the trust anchors destroys nothing), TOTAL-PASSED makes it CACHE_STORED.
+ * verdict other than TOTAL-PASSED makes it CACHE_WITHHELD (unreadable and unlisted, content kept:
+ * an operator's mistake in the trust anchors destroys nothing), TOTAL-PASSED makes it CACHE_STORED.
  * CACHE_MISS if there is no content.
  */
 _must_use_ int cache_revise(struct cache *cache, const struct certname *name,
@@ -151,14 +152,14 @@ _must_use_ int cache_list(struct cache *cache, uint32_t *cursor, struct cache_en
                           size_t count, size_t *ret_filled);
 
 struct cache_statistics {
-    uint64_t stored;        /* certificates */
-    uint64_t stored_bytes;  /* plaintext */
+    uint64_t stored;       /* certificates */
+    uint64_t stored_bytes; /* plaintext */
     uint64_t rejected;
-    uint64_t known;         /* entries of any state */
-    uint64_t block_size;    /* of the file system, and below: of it */
+    uint64_t known;      /* entries of any state */
+    uint64_t block_size; /* of the file system, and below: of it */
     uint64_t blocks, blocks_free;
     uint64_t map_size, map_used;
-    int64_t changed_at_ns;  /* last admit or purge: mtime of the directory */
+    int64_t changed_at_ns; /* last admit or purge: mtime of the directory */
 };
 _must_use_ int cache_statistics(struct cache *cache, struct cache_statistics *ret_statistics);
 
