@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 
 enum {
-    PROBE_MS = 20000,
+    PROBE_MS = 10000,
     END_UNMOUNTED_MS = 2000, /* kosekifs-mount ends by itself when nothing is mounted any more */
     END_MOUNT_MS = 10000,    /* requests under way, last records, the store */
     END_OTHERS_MS = 3000,

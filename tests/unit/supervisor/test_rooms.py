@@ -360,6 +360,10 @@ class FailedStart(SupervisorTest):
         self.place.behave("mount", "broken")
         self.assertStartFails(1, "does not answer")
 
+    def test_mount_never_answers(self):
+        self.place.behave("mount", "silent")
+        self.assertStartFails(1, "does not answer")
+
     def test_program_missing(self):
         (self.place.bin / "kosekifs-verify").unlink()
         self.assertStartFails(1, "kosekifs-verify[0] is neither beside kosekifs nor in")
