@@ -138,6 +138,17 @@ static void explain(void)
         printf("%s\t%s\t%s\t%s\n", check->name, check->basis, check->clause, check->meaning);
 }
 
+static const char *basis_of(const char *name)
+{
+    const struct verify_check *check;
+
+    for (unsigned i = 0; (check = verify_check_at(i)); i++) {
+        if (strcmp(check->name, name) == 0)
+            return check->basis;
+    }
+    return "";
+}
+
 /* Only what does not speak for the document: what failed, warned, was ignored or is undecided. */
 static struct json *reasons_of(const struct verdict *verdict)
 {
@@ -150,6 +161,7 @@ static struct json *reasons_of(const struct verdict *verdict)
         _cleanup_json_ struct json *item = json_object_new();
         if (!item || json_set_text(item, "check", reason->check) < 0 ||
             json_set_text(item, "level", verdict_outcome_text(reason->outcome)) < 0 ||
+            json_set_text(item, "basis", basis_of(reason->check)) < 0 ||
             json_set_text(item, "clause", reason->clause) < 0 ||
             json_set_text(item, "text", reason->text) < 0 ||
             json_append(reasons, steal_ptr(&item)) < 0)
