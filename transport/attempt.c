@@ -225,6 +225,17 @@ static bool attempt_was_refused(const struct attempt *attempt, CURLcode code)
            (reset && attempt->setting->channel->signature_count != attempt->signatures);
 }
 
+/* No HTTP where an answer should begin: on a connection that served before, that is what another
+ * answer left behind. */
+static bool attempt_met_leftovers(const struct attempt *attempt)
+{
+    long fresh_connections = 1;
+    return attempt->response.status == 0 && attempt->sent &&
+           curl_easy_getinfo(attempt->easy, CURLINFO_NUM_CONNECTS, &fresh_connections) ==
+               CURLE_OK &&
+           fresh_connections == 0;
+}
+
 static enum attempt_end attempt_classify(const struct attempt *attempt, CURLcode code)
 {
     switch (code) {
@@ -254,7 +265,7 @@ static enum attempt_end attempt_classify(const struct attempt *attempt, CURLcode
     case CURLE_FAILED_INIT:
         return ATTEMPT_INTERNAL;
     default:
-        return ATTEMPT_NONSENSE;
+        return attempt_met_leftovers(attempt) ? ATTEMPT_CUT : ATTEMPT_NONSENSE;
     }
 }
 

@@ -1,5 +1,6 @@
 """What the link tests stand on: a test PKI, link systems, and kosekifs-link under a probe."""
 
+import ctypes
 import hashlib
 import json
 import os
@@ -7,6 +8,7 @@ import pathlib
 import queue
 import random
 import resource
+import signal
 import socket
 import subprocess
 import threading
@@ -38,6 +40,14 @@ def allow_many_files():
     """For a thousand connections and as many bodies."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def start(arguments, **more):
+    """A child that does not outlive this process, however that ends."""
+    library = ctypes.CDLL(None)
+    pr_set_pdeathsig = 1
+    return subprocess.Popen([*map(str, arguments)], **more, preexec_fn=lambda: library.prctl(
+        pr_set_pdeathsig, signal.SIGKILL))
 
 
 class Pki:
@@ -125,7 +135,7 @@ class LinkSim:
             arguments += ["--client-ca", pki.path(client_ca + ".pem")]
         for name, value in options.items():
             arguments += ["--" + name.replace("_", "-"), value]
-        self.process = subprocess.Popen([*map(str, arguments)], stdout=subprocess.PIPE, text=True)
+        self.process = start(arguments, stdout=subprocess.PIPE, text=True)
         ready = json.loads(self.process.stdout.readline())
         self.url, self.control, self.port = ready["url"], ready["control"], ready["port"]
 
@@ -187,9 +197,8 @@ class Nginx:
         (home / "nginx.conf").write_text(NGINX.format(
             home=home, port=self.port, root=root, pki=pki.directory, limit_rate=limit_rate,
             user="user root;" if os.geteuid() == 0 else ""))
-        self.process = subprocess.Popen(
-            ["/usr/sbin/nginx", "-e", str(home / "error.log"), "-p", str(home), "-c",
-             str(home / "nginx.conf")])
+        self.process = start(
+            ["/usr/sbin/nginx", "-e", home / "error.log", "-p", home, "-c", home / "nginx.conf"])
         until = time.monotonic() + PATIENCE
         while True:
             with socket.socket() as attempt:
@@ -218,8 +227,8 @@ class Probe:
         self.progress = []
         self.arrived = threading.Condition()
         self.next_id = 0
-        self.process = subprocess.Popen(
-            [str(PROBE)] + [f"{key}={value}" for key, value in settings.items()],
+        self.process = start(
+            [PROBE] + [f"{key}={value}" for key, value in settings.items()],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
             env={**os.environ, **(environment or {})})
         threading.Thread(target=self.read, daemon=True).start()

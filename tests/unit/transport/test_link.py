@@ -410,6 +410,14 @@ class Nonsense(LinkTest):
         outcome = self.one("ok", extra=100_000)
         self.assertEqual(outcome["sha256"], digest(content))
 
+    def test_leftovers_of_another_answer(self):
+        """A HEAD answered with a body spoils the connection, not the next request."""
+        self.sim.fault(method="HEAD", headers=[["Connection", "keep-alive\r\n\r\nrubbish\r\nX: y"]])
+        probe = self.probe()
+        for _ in range(10):
+            probe.wait(probe.head(NAME))
+            self.assertGood(probe.wait(probe.get(NAME)))
+
     def test_announced_larger_than_allowed(self):
         self.one("too-large", length=str(33 << 20))
 
