@@ -109,6 +109,17 @@ static int on_alert(void *context, const struct alert_message *message)
     return ipc_send(ROOM_FD, ROOM_ALERT, 0, message, sizeof *message, NULL, 0);
 }
 
+static int sign_checkpoint(void *context, const void *statement, size_t size,
+                           uint8_t ret_signature[AUDIT_SIGNATURE_SIZE],
+                           uint8_t ret_public_key[AUDIT_PUBLIC_KEY_SIZE])
+{
+    return keys_client_sign_checkpoint(context, statement, size, ret_signature, ret_public_key);
+}
+_Static_assert((int)AUDIT_SIGNATURE_SIZE == (int)KEYS_SIGNATURE_SIZE &&
+                   (int)AUDIT_PUBLIC_KEY_SIZE == (int)KEYS_PUBLIC_KEY_SIZE &&
+                   (int)AUDIT_SIGNED_MAX <= (int)KEYS_STATEMENT_MAX,
+               "one form of checkpoints");
+
 /* --- trust and policy ------------------------------------------------------------------------- */
 
 static void note_relaxed(struct mountfs *fs, struct bytes bundle)
@@ -326,6 +337,7 @@ static void open_provide(struct program *program)
     if (error < 0)
         room_fail("the store cannot be opened: %s", message[0] ? message : strerror(-error));
     fs->cache = provide_cache(fs->provide);
+    audit_set_sign(fs->audit, sign_checkpoint, program->keys);
     for (unsigned i = 0; i < early_count; i++)
         provide_connect(fs->provide, early[i].peer.role, early[i].peer.index, early[i].fd);
 }
@@ -379,7 +391,7 @@ static void end(struct program *program)
     provide_free(fs->provide);
     record_life(fs, AUDIT_STOP);
     alerts_set_audit(fs->alerts, NULL);
-    audit_close(fs->audit);
+    audit_close(fs->audit); /* with a last checkpoint, so keys must still be there */
     alerts_free(fs->alerts);
     access_free(fs->access);
     grants_close(fs->grants);

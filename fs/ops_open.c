@@ -197,9 +197,13 @@ void ops_read(fuse_req_t request, fuse_ino_t inode, size_t size, off_t offset,
         got = hidden_read(fs, file->fh, (uint64_t)offset, out, size, &error);
     } else if (!error) {
         int result = cache_read(fs->cache, (uint32_t)inode, (uint64_t)offset, out, size, &got);
-        if (result < 0)
+        if (result == -EIO)
             alerts_raise(fs->alerts, ALERT_CRITICAL, ALERT_STORE, "store",
                          "Check the disk; fetch the certificate again.",
+                         "a stored certificate is damaged");
+        else if (result < 0)
+            alerts_raise(fs->alerts, ALERT_WARNING, ALERT_KEYS, "keys",
+                         "Look at the log and at kosekictl status.",
                          "a stored certificate could not be read: %s", strerror(-result));
         error = result < 0 ? errno_of_store(result) : result > 0 ? EIO : 0;
     }

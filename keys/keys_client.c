@@ -286,3 +286,25 @@ int keys_client_unwrap(struct keys_client *client, const void *aad, size_t aad_s
     wipe(&answer, sizeof answer);
     return r;
 }
+
+int keys_client_sign_checkpoint(struct keys_client *client, const void *statement, size_t size,
+                                uint8_t ret_signature[KEYS_SIGNATURE_SIZE],
+                                uint8_t ret_public_key[KEYS_PUBLIC_KEY_SIZE])
+{
+    struct keys_signed answer = {0};
+    if (size == 0 || size > KEYS_STATEMENT_MAX)
+        return -EINVAL;
+    int r = ask(client, &(struct question){.type = KEYS_SIGN,
+                                           .payload = statement,
+                                           .size = size,
+                                           .answer_type = KEYS_SIGNED,
+                                           .answer = &answer,
+                                           .answer_size = sizeof answer});
+    if (r == 0)
+        r = answer_error(answer.error);
+    if (r == 0) {
+        memcpy(ret_signature, answer.signature, sizeof answer.signature);
+        memcpy(ret_public_key, answer.public_key, sizeof answer.public_key);
+    }
+    return r;
+}

@@ -4,6 +4,8 @@
  */
 #include "keys/master_key.h"
 
+#include "base/ed25519.h"
+
 #include <openssl/crypto.h>
 #include <stdbool.h>
 #include <string.h>
@@ -16,6 +18,7 @@ enum {
 };
 
 static const char id_label[] = "kosekifs master key id 1";
+static const char checkpoint_label[] = "kosekifs audit checkpoint key 1";
 static const char wrap_label[] = "kosekifs data key 1";
 
 struct master_key {
@@ -76,17 +79,22 @@ static int read_secret(int fd, uint8_t *secret, char *ret_message)
     return 0;
 }
 
-static int compute_id(struct master_key *key)
+/* SHA-256(label ‖ master key). */
+static int derive(const struct master_key *key, const char *label, uint8_t ret_digest[SHA256_SIZE])
 {
-    uint8_t digest[SHA256_SIZE];
     _cleanup_sha256_stream_ struct sha256_stream *stream = sha256_stream_new();
     if (!stream)
         return -ENOMEM;
-    int r = sha256_stream_update(stream, id_label, sizeof id_label - 1);
+    int r = sha256_stream_update(stream, label, strlen(label));
     if (r == 0)
         r = sha256_stream_update(stream, key->secret, sizeof key->secret);
-    if (r == 0)
-        r = sha256_stream_finish(stream, digest);
+    return r < 0 ? r : sha256_stream_finish(stream, ret_digest);
+}
+
+static int compute_id(struct master_key *key)
+{
+    uint8_t digest[SHA256_SIZE];
+    int r = derive(key, id_label, digest);
     if (r < 0)
         return r;
     memcpy(key->id, digest, sizeof key->id);
@@ -190,5 +198,20 @@ int master_key_unwrap(const struct master_key *key, const void *aad, size_t aad_
     if (r == 0)
         memcpy(ret_data_key, data_key, sizeof data_key);
     wipe(data_key, sizeof data_key);
+    return r;
+}
+
+int master_key_sign(const struct master_key *key, const void *statement, size_t size,
+                    uint8_t ret_signature[KEYS_SIGNATURE_SIZE],
+                    uint8_t ret_public_key[KEYS_PUBLIC_KEY_SIZE])
+{
+    _Static_assert((int)SHA256_SIZE == (int)ED25519_KEY_SIZE, "a digest is a private key");
+    uint8_t private_key[ED25519_KEY_SIZE];
+    int r = derive(key, checkpoint_label, private_key);
+    if (r == 0)
+        r = ed25519_public_key(private_key, ret_public_key);
+    if (r == 0)
+        r = ed25519_sign(private_key, statement, size, ret_signature);
+    wipe(private_key, sizeof private_key);
     return r;
 }

@@ -27,4 +27,10 @@ _must_use_ int master_key_unwrap(const struct master_key *key, const void *aad, 
                                  const uint8_t wrapped[KEYS_WRAPPED_SIZE],
                                  uint8_t ret_data_key[AEAD_KEY_SIZE]);
 
+/* Ed25519 under the checkpoint key, SHA-256(label ‖ master key): one more use, kept apart from
+ * wrapping by its label. */
+_must_use_ int master_key_sign(const struct master_key *key, const void *statement, size_t size,
+                               uint8_t ret_signature[KEYS_SIGNATURE_SIZE],
+                               uint8_t ret_public_key[KEYS_PUBLIC_KEY_SIZE]);
+
 #endif

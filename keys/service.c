@@ -90,6 +90,16 @@ static bool serve_unwrap(struct service *service, int fd, const struct ipc_messa
     return r == 0;
 }
 
+static bool serve_sign(struct service *service, int fd, const struct ipc_message *message)
+{
+    struct keys_signed answer = {0};
+    if (message->size == 0 || message->size > KEYS_STATEMENT_MAX || message->fd_count != 0)
+        return false;
+    answer.error = master_key_sign(service->master_key, message->payload, message->size,
+                                   answer.signature, answer.public_key);
+    return ipc_send(fd, KEYS_SIGNED, message->id, &answer, sizeof answer, NULL, 0) == 0;
+}
+
 static bool serve_mount(struct service *service, int fd, const struct ipc_message *message)
 {
     bool served = false;
@@ -97,6 +107,8 @@ static bool serve_mount(struct service *service, int fd, const struct ipc_messag
         served = serve_generate(service, fd, message);
     else if (message->type == KEYS_UNWRAP)
         served = serve_unwrap(service, fd, message);
+    else if (message->type == KEYS_SIGN)
+        served = serve_sign(service, fd, message);
     if (served)
         return true;
     struct keys_refused refused = {.error = -EPERM};

@@ -13,6 +13,8 @@ enum keys_message {
     KEYS_UNWRAP,           /* struct keys_unwrap */
     KEYS_UNWRAPPED,        /* struct keys_unwrapped */
     KEYS_REFUSED,          /* struct keys_refused */
+    KEYS_SIGN,             /* the statement: 1 to KEYS_STATEMENT_MAX bytes */
+    KEYS_SIGNED,           /* struct keys_signed */
 };
 
 struct keys_aad {
@@ -38,6 +40,12 @@ struct keys_unwrap {
 struct keys_unwrapped {
     int32_t error; /* 0, -EBADMSG or another negative errno */
     uint8_t key[AEAD_KEY_SIZE];
+};
+
+struct keys_signed {
+    int32_t error;
+    uint8_t signature[KEYS_SIGNATURE_SIZE];
+    uint8_t public_key[KEYS_PUBLIC_KEY_SIZE];
 };
 
 struct keys_refused {
