@@ -119,6 +119,10 @@ static void look_at_trail(struct alerts *alerts, const struct audit_event *event
                      "Nothing is served until it can be written: free space in the state "
                      "directory, look at its disk.",
                      "The audit trail cannot be written: %s.", strerror(-error));
+    if (event->kind == AUDIT_TRAIL && event->result == AUDIT_FAILED)
+        alerts_raise(alerts, ALERT_WARNING, ALERT_AUDIT, event->reason ? event->reason : "trail",
+                     "See kosekictl audit verify and audit show --kind trail, and the disk.", "%s",
+                     event->text ? event->text : "The audit trail had trouble.");
     if (event->kind == AUDIT_CHECKPOINT && event->result == AUDIT_FAILED)
         alerts_raise(alerts, ALERT_WARNING, ALERT_AUDIT, "checkpoints",
                      "Look at kosekifs-keys; without checkpoints a trail that was cut off cannot "

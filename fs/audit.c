@@ -109,7 +109,28 @@ static int append_trouble(struct audit *audit, const char *reason, const char *k
                                       .reason = reason,
                                       .text = text,
                                       .detail = {{key, number}}};
-    return append(audit, &event);
+    int r = append(audit, &event);
+    if (r == 0 && audit->trouble_count < AUDIT_TROUBLES_MAX)
+        audit->troubles[audit->trouble_count++] = (struct audit_trouble){reason, text};
+    return r;
+}
+
+/* Tells the observer, without the lock, what the trail wrote about itself. */
+static void observe_troubles(struct audit *audit)
+{
+    struct audit_trouble troubles[AUDIT_TROUBLES_MAX];
+    pthread_mutex_lock(&audit->lock);
+    unsigned count = audit->trouble_count;
+    memcpy(troubles, audit->troubles, sizeof troubles);
+    audit->trouble_count = 0;
+    pthread_mutex_unlock(&audit->lock);
+    for (unsigned i = 0; audit->observe && i < count; i++) {
+        const struct audit_event event = {.kind = AUDIT_TRAIL,
+                                          .result = AUDIT_FAILED,
+                                          .reason = troubles[i].reason,
+                                          .text = troubles[i].text};
+        audit->observe(audit->observe_context, &event, 0);
+    }
 }
 
 /* Not while somebody syncs the old file: its descriptor is closed here. */
@@ -255,7 +276,10 @@ int audit_write(struct audit *audit, const struct audit_event *event)
         audit->lost++;
     if (r != AUDIT_ALREADY && !audit->sync_lost)
         audit->error = r;
+    bool troubles = audit->trouble_count > 0;
     pthread_mutex_unlock(&audit->lock);
+    if (troubles)
+        observe_troubles(audit);
     if (audit->observe && r != AUDIT_ALREADY)
         audit->observe(audit->observe_context, event, r);
     return r;
@@ -433,6 +457,7 @@ int audit_open(int state_fd, const struct config_audit *config, audit_observe *o
         audit_free(audit);
         return r;
     }
+    observe_troubles(audit);
     *ret_audit = audit;
     return 0;
 }

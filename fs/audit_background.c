@@ -14,6 +14,7 @@
 enum {
     TICK_MS = 1000, /* without work: clock, checkpoints by time */
     CLOCK_JUMP_MS = 1000,
+    SINKS_MS = 60 * 1000,
 };
 
 bool audit_clock_synchronised(void)
@@ -70,6 +71,39 @@ static void watch_clock(struct audit *audit, struct clock_watch *watch)
     const struct audit_event event = {.kind = AUDIT_CLOCK,
                                       .reason = synchronised ? "synchronised" : "unsynchronised"};
     (void)!audit_write(audit, &event);
+}
+
+struct sink_watch {
+    uint64_t told[AUDIT_SINK_COUNT]; /* losses that were recorded */
+    int64_t looked_at_ms;
+};
+
+/* Losses of a sink, at most once a minute. The record of it may be lost as well: that one does not
+ * count. */
+static void watch_sinks(struct audit *audit, struct sink_watch *watch)
+{
+    static const char *const names[AUDIT_SINK_COUNT] = {"syslog", "journald"};
+    int64_t now_ms = clock_monotonic_ms();
+    if (watch->looked_at_ms && now_ms - watch->looked_at_ms < SINKS_MS)
+        return;
+    watch->looked_at_ms = now_ms;
+    struct audit_status status;
+    audit_sinks_counts(audit->sinks, &status);
+    for (size_t i = 0; i < AUDIT_SINK_COUNT; i++) {
+        uint64_t lost = status.sink_dropped[i] - watch->told[i];
+        if (lost <= 1)
+            continue;
+        watch->told[i] = status.sink_dropped[i];
+        char number[24];
+        snprintf(number, sizeof number, "%llu", (unsigned long long)lost);
+        const struct audit_event event = {.kind = AUDIT_TRAIL,
+                                          .result = AUDIT_FAILED,
+                                          .reason = "sink",
+                                          .text =
+                                              "Records were not taken and are in the file only.",
+                                          .detail = {{"records", number}, {"sink", names[i]}}};
+        (void)!audit_write(audit, &event);
+    }
 }
 
 /* Only what is on the disk is signed: else a power cut would look like a cut trail. */
@@ -179,6 +213,7 @@ void *audit_background(void *context)
     struct audit *audit = context;
     struct clock_watch watch = {.offset_ms = wall_offset_ms(),
                                 .looked_at_ms = clock_monotonic_ms()};
+    struct sink_watch sinks = {0};
     pthread_mutex_lock(&audit->lock);
     watch.synchronised = audit->stamp.clock_synchronised;
     atomic_store(&audit->checkpoint_at_ms, clock_monotonic_ms());
@@ -196,6 +231,8 @@ void *audit_background(void *context)
         if (checkpoint_due(audit, sequence) || (stop && sequence > audit->checkpoint_own))
             audit_take_checkpoint(audit);
         audit_sinks_drain(audit->sinks);
+        if (!stop)
+            watch_sinks(audit, &sinks);
         pthread_mutex_lock(&audit->lock);
     }
     if (!audit->sync_lost)

@@ -14,6 +14,12 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+/* What the trail wrote about itself and the observer has not heard yet; texts are constant. */
+enum { AUDIT_TROUBLES_MAX = 4 };
+struct audit_trouble {
+    const char *reason, *text;
+};
+
 struct audit {
     /* Constant after audit_open(). */
     int directory_fd;
@@ -49,6 +55,8 @@ struct audit {
     int error;                         /* of the newest event */
     uint64_t written, lost;
     uint64_t lost_told; /* of these, recorded in the trail */
+    unsigned trouble_count;
+    struct audit_trouble troubles[AUDIT_TROUBLES_MAX];
 
     pthread_mutex_t sign_lock; /* sign, sign_context; held while it signs */
     audit_sign *sign;

@@ -37,6 +37,7 @@ struct grants {
     int state_fd;
     grants_user_name *user_name;
     void *context;
+    atomic_bool asking;      /* somebody asks for a user's name */
     pthread_mutex_t writing; /* the file, next_id; taken before `lock` */
     uint64_t next_id;
     pthread_rwlock_t lock; /* list */
@@ -332,22 +333,33 @@ int grants_revoke(struct grants *grants, uid_t uid, const struct certname *name)
     return r;
 }
 
-static bool still_matches(const struct grants *grants, struct holding *holding)
+/*
+ * Asking can take long (a directory service that does not answer). One caller at a time asks again;
+ * the others go on with the last answer for a while. Who has none yet has to ask.
+ */
+static bool still_matches(struct grants *grants, struct holding *holding)
 {
     int64_t now_ms = clock_monotonic_ms();
     int64_t checked_ms = atomic_load(&holding->checked_ms);
-    if (checked_ms != 0 && now_ms - checked_ms < GRANTS_USER_TTL_MS)
+    int64_t age_ms = checked_ms ? now_ms - checked_ms : INT64_MAX;
+    if (age_ms < GRANTS_USER_TTL_MS)
         return atomic_load(&holding->matches);
+    bool alone = !atomic_exchange(&grants->asking, true);
+    if (!alone && age_ms < GRANTS_USER_STALE_MS)
+        return atomic_load(&holding->matches);
+
     char user[GRANT_USER_SIZE];
     int r = grants->user_name(grants->context, holding->grant.uid, user, sizeof user);
     bool matches = r == 0 && strcmp(user, holding->grant.user) == 0;
     atomic_store(&holding->matches, matches);
-    atomic_store(&holding->checked_ms, now_ms);
+    atomic_store(&holding->checked_ms, clock_monotonic_ms());
+    if (alone)
+        atomic_store(&grants->asking, false);
     return matches;
 }
 
-static bool in_force(const struct grants *grants, struct holding *holding,
-                     const struct certname *name, int64_t now_s)
+static bool in_force(struct grants *grants, struct holding *holding, const struct certname *name,
+                     int64_t now_s)
 {
     const struct grant *grant = &holding->grant;
     return strcmp(grant->name.text, name->text) == 0 &&

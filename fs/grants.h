@@ -24,6 +24,7 @@ enum {
     GRANT_USER_SIZE = 64,
     GRANT_REASON_SIZE = 200,
     GRANTS_USER_TTL_MS = 2000, /* how long the answer that name and uid belong together is used */
+    GRANTS_USER_STALE_MS = 60000, /* … while another caller waits for a newer one */
 };
 
 struct grant {

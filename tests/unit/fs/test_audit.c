@@ -348,7 +348,7 @@ static void a_stuck_sink_stops_nobody(void **state)
         audit_status(audit, &status);
     while (status.sink_sent[0] + status.sink_dropped[0] < EVENTS &&
            clock_monotonic_ms() < deadline_ms);
-    assert_int_equal(status.sink_sent[0] + status.sink_dropped[0], EVENTS);
+    assert_true(status.sink_sent[0] + status.sink_dropped[0] >= EVENTS);
     assert_true(status.sink_dropped[0] > EVENTS / 2);
     assert_int_equal(status.sink_sent[1], 0);
     assert_true(status.sink_connected[0]);
@@ -357,7 +357,11 @@ static void a_stuck_sink_stops_nobody(void **state)
     assert_false(status.sink_connected[0]);
     audit_close(audit);
     close(stuck[1]);
-    expect_whole(fixture, EVENTS + 1);
+    struct trail_check check; /* with the records about the losses */
+    assert_int_equal(trail_check_files(fixture->dir.fd, &check), 0);
+    assert_string_equal(check.faults, "");
+    assert_true(check.verified.records > EVENTS + 1);
+    assert_true(check.verified.records <= EVENTS + 3);
 }
 
 static void written_means_synced_soon(void **state)
@@ -515,6 +519,14 @@ static void the_observer_hears_of_every_event_once(void **state)
     assert_int_equal(trail_write(audit, 1, 1), AUDIT_ALREADY);
     assert_int_equal(seen.events, 1);
     assert_int_equal(seen.last, AUDIT_OPEN);
+    audit_close(audit);
+
+    /* Also of what the trail found out about itself. */
+    size_t size = read_file(fixture, FIRST_FILE);
+    assert_int_equal(scratch_write(fixture->dir.fd, FIRST_FILE, content, size - 3), 0);
+    assert_int_equal(audit_open(fixture->dir.fd, &fixture->config, observe, &seen, &audit), 0);
+    assert_int_equal(seen.events, 2);
+    assert_int_equal(seen.last, AUDIT_TRAIL);
     audit_close(audit);
 }
 
