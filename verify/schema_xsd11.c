@@ -112,6 +112,29 @@ static bool is_new_all(const xmlNode *all, char *ret_text)
     return false;
 }
 
+/*
+ * 1.0 forbids a wildcard that competes with an element (unique particle attribution); 1.1 lets the
+ * element win. libxml2 does not notice, so a wildcard that may compete counts as 1.1: one that does
+ * not keep to other namespaces and stands in a model with elements, or extends some.
+ */
+static bool may_compete(const xmlNode *any, char *ret_text)
+{
+    const char *namespaces = xml_attribute(any, "namespace");
+    const xmlNode *model = any->parent;
+
+    if (namespaces && strcmp(namespaces, "##other") == 0)
+        return false;
+    while (model->parent && !xml_is_element(model, XSD_NS, "complexType") &&
+           !xml_is_element(model, XSD_NS, "extension") &&
+           !(xml_is_element(model, XSD_NS, "group") && xml_attribute(model, "name")))
+        model = model->parent;
+    bool beside = xml_is_element(model, XSD_NS, "extension");
+    for (const xmlNode *node = model; node && !beside; node = xml_next_node(node, model))
+        beside = xml_is_element(node, XSD_NS, "element") ||
+                 (xml_is_element(node, XSD_NS, "group") && xml_attribute(node, "ref"));
+    return beside && found(any, "a wildcard that may compete with elements", "", ret_text);
+}
+
 static bool has_new_attribute(const xmlNode *node, char *ret_text)
 {
     const char *name = (const char *)node->name;
@@ -146,7 +169,8 @@ bool schema_uses_xsd11(const xmlDoc *schema, char *ret_text)
         if (is_one_of(name, new_elements, sizeof new_elements / sizeof new_elements[0]))
             return found(node, "element ", name, ret_text);
         if (has_new_attribute(node, ret_text) || names_new_type(node, ret_text) ||
-            (strcmp(name, "all") == 0 && is_new_all(node, ret_text)))
+            (strcmp(name, "all") == 0 && is_new_all(node, ret_text)) ||
+            (strcmp(name, "any") == 0 && may_compete(node, ret_text)))
             return true;
     }
     return false;
