@@ -3,6 +3,7 @@
  */
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "base/ed25519.h"
 #include "keys/keys_client.h"
 #include "keys/wrap_protocol.h"
 #include "keys_fixture.h"
@@ -64,6 +65,51 @@ static void test_round_trip(void **state)
     keys_client_connect(client, keys_process_peer(&process, ROOM_MOUNT));
     assert_int_equal(keys_client_unwrap(client, aad, sizeof aad, second, again), 0);
     assert_memory_equal(other, again, sizeof other);
+    keys_process_stop(&process);
+    keys_client_free(client);
+    EVP_PKEY_free(tls_key);
+}
+
+static void test_signs_checkpoints(void **state)
+{
+    (void)state;
+    EVP_PKEY *tls_key = new_ec_key("P-256");
+    struct keys_process process;
+    struct keys_client *client;
+    uint8_t signature[KEYS_SIGNATURE_SIZE], again[KEYS_SIGNATURE_SIZE];
+    uint8_t public_key[KEYS_PUBLIC_KEY_SIZE], second_key[KEYS_PUBLIC_KEY_SIZE];
+    uint8_t statement[KEYS_STATEMENT_MAX + 1] = "records up to 7";
+    assert_int_equal(keys_client_new(&client), 0);
+    keys_process_start(&process, tls_key);
+    keys_client_connect(client, keys_process_peer(&process, ROOM_MOUNT));
+    for (size_t size = 1; size <= KEYS_STATEMENT_MAX; size += KEYS_STATEMENT_MAX - 1) {
+        assert_int_equal(
+            keys_client_sign_checkpoint(client, statement, size, signature, public_key), 0);
+        assert_true(ed25519_verify(public_key, statement, size, signature));
+        statement[0] ^= 1;
+        assert_false(ed25519_verify(public_key, statement, size, signature));
+    }
+    assert_int_equal(keys_client_sign_checkpoint(client, statement, 0, again, second_key), -EINVAL);
+    assert_int_equal(
+        keys_client_sign_checkpoint(client, statement, sizeof statement, again, second_key),
+        -EINVAL);
+
+    /* The key is the master key's, so it stays when the process is replaced. */
+    keys_process_stop(&process);
+    keys_process_start(&process, tls_key);
+    keys_client_connect(client, keys_process_peer(&process, ROOM_MOUNT));
+    assert_int_equal(keys_client_sign_checkpoint(client, statement, 9, again, second_key), 0);
+    assert_memory_equal(public_key, second_key, sizeof public_key);
+
+    /* kosekifs-link may not ask for it. */
+    int link = keys_process_peer(&process, ROOM_LINK);
+    struct ipc_message answer;
+    assert_int_equal(ipc_send(link, KEYS_SIGN, 1, statement, 9, NULL, 0), 0);
+    assert_int_equal(ipc_receive_timeout(link, 5000, &answer), 0);
+    assert_int_equal(answer.type, SIGN_REPLY);
+    assert_int_equal(((struct sign_reply *)(void *)answer.payload)->error, -EPERM);
+    ipc_message_done(&answer);
+    close(link);
     keys_process_stop(&process);
     keys_client_free(client);
     EVP_PKEY_free(tls_key);
@@ -307,7 +353,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),       cmocka_unit_test(test_refuses_other_questions),
         cmocka_unit_test(test_believes_no_liar), cmocka_unit_test(test_survives_lost_connections),
-        cmocka_unit_test(test_turns_are_taken),
+        cmocka_unit_test(test_turns_are_taken),  cmocka_unit_test(test_signs_checkpoints),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
