@@ -219,6 +219,18 @@ static void take_peer(struct program *program, struct ipc_message *message)
         provide_connect(program->fs.provide, peer.role, peer.index, fd);
 }
 
+/* A connected socket of syslog or journald; the trail owns it from now on. */
+static int take_sink(struct mountfs *fs, struct ipc_message *message)
+{
+    uint32_t kind;
+    int error = ipc_message_take(message, &kind, sizeof kind, 1);
+    if (error == 0 && kind >= AUDIT_SINK_COUNT)
+        error = -EBADMSG;
+    if (error == 0)
+        audit_set_sink(fs->audit, (enum audit_sink_kind)kind, steal_fd(&message->fds[0]));
+    return error;
+}
+
 /* False when the supervisor is gone. */
 static bool on_supervisor(struct program *program)
 {
@@ -235,6 +247,8 @@ static bool on_supervisor(struct program *program)
         error = take_trust(&program->fs, message->fds[0]);
     else if (message->type == ROOM_POLICY && message->fd_count == 1)
         error = take_policy(&program->fs, message->fds[0]);
+    else if (message->type == ROOM_SINK)
+        error = take_sink(&program->fs, message);
     if (error < 0)
         log_error("what the supervisor sent was not taken: %s", strerror(-error));
     ipc_message_done(message);
