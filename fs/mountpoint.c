@@ -81,10 +81,13 @@ static bool is_abandoned(const char *path)
         _exit(stat(path, &status) < 0 && errno == ENOTCONN ? 0 : 1);
     }
     int status = 1;
+    /* One that does hang cannot be killed while the daemon keeps its request: it is left behind. */
     _cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
     struct pollfd ended = {.fd = pidfd, .events = POLLIN};
-    if (pidfd < 0 || poll(&ended, 1, ABANDONED_PROBE_MS) != 1)
+    if (pidfd < 0 || poll(&ended, 1, ABANDONED_PROBE_MS) != 1) {
         kill(pid, SIGKILL);
+        return false;
+    }
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;

@@ -81,6 +81,8 @@ static void begin_probe(struct supervisor *supervisor)
         sigset_t none;
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);
+        /* A hanging copy of a room's socket would hide from the room that we closed ours. */
+        close_range(STDERR_FILENO + 1, ~0u, 0);
         _exit(statvfs(supervisor->task->mountpoint->path, &status) < 0);
     }
     supervisor->probe_pid = pid;
@@ -150,8 +152,11 @@ static void keep_deadlines(struct supervisor *supervisor)
         if (child->deadline_ms > 0 && child->deadline_ms <= now_ms)
             on_child_deadline(supervisor, child);
     }
-    if (supervisor->probe_pid > 0 && supervisor->probe_deadline_ms <= now_ms)
-        kill(supervisor->probe_pid, SIGKILL);
+    /* A reader of a silent mount cannot even be killed; it goes when the mount does. */
+    if (supervisor->probe_pid > 0 && supervisor->probe_deadline_ms <= now_ms) {
+        log_error("the mount on %s does not answer", supervisor->task->mountpoint->path);
+        supervisor_end(supervisor, EXIT_FAILED);
+    }
     if (supervisor->trial_fd >= 0 && supervisor->trial_deadline_ms <= now_ms)
         child_kill(rooms_find(&supervisor->rooms, ROOM_VERIFY, supervisor->trial_worker));
 }

@@ -171,7 +171,7 @@ static void collect_probe(struct supervisor *supervisor)
     supervisor->probe_pid = 0;
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return; /* the main loop goes on to RUNNING */
-    log_error("the mount on %s does not answer", supervisor->task->mountpoint->path);
+    log_error("the mount on %s answers with an error", supervisor->task->mountpoint->path);
     supervisor_end(supervisor, EXIT_FAILED);
 }
 

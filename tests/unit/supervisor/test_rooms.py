@@ -260,6 +260,21 @@ class InOrder(SupervisorTest):
         self.assertIn("unmounting what an earlier kosekifs left behind", self.place.text())
         os.statvfs(self.place.mount_point)
 
+    def test_second_start_on_a_hanging_mount(self):
+        """Whether the mount there is dead is asked, and the answer is not waited for long."""
+        self.place.start()
+        mount = int(self.place.journal("mount")[0].split()[2])
+        os.kill(mount, signal.SIGSTOP)
+        try:
+            done = subprocess.run([self.place.bin / "kosekifs", "-f", self.place.mount_point, "-o",
+                                   self.place.configure()], capture_output=True, text=True,
+                                  timeout=WAIT, check=False)
+        finally:
+            os.kill(mount, signal.SIGCONT)
+        self.assertEqual(done.returncode, 73, done.stderr)
+        self.assertIn("is busy", done.stderr)
+        self.assertTrue(self.place.mounted())
+
     def test_programs_where_rooms_may_not_walk(self):
         self.place.bin.chmod(0o700)
         self.place.start()
@@ -358,7 +373,7 @@ class FailedStart(SupervisorTest):
 
     def test_mount_answers_with_an_error(self):
         self.place.behave("mount", "broken")
-        self.assertStartFails(1, "does not answer")
+        self.assertStartFails(1, "answers with an error")
 
     def test_mount_never_answers(self):
         self.place.behave("mount", "silent")
