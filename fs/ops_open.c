@@ -130,9 +130,13 @@ static void open_certificate(struct mountfs *fs, const struct opening *opening,
     char reason[VERDICT_TEXT_MAX] = "";
     struct access_decision decision;
     enum provide_state state = provide_state_of(fs->provide, entry);
+    if (state == PROVIDE_READY) {
+        grant(fs, opening, entry); /* decides by itself */
+        return;
+    }
     const struct access_question question = {
         .want = ACCESS_OPEN,
-        .stored = state == PROVIDE_READY || state == PROVIDE_UNVERIFIED,
+        .stored = state == PROVIDE_UNVERIFIED,
         .now_s = clock_realtime_s(),
     };
     if (!access_decide(fs->access, opening->caller, &entry->name, &question, &decision)) {
@@ -141,8 +145,6 @@ static void open_certificate(struct mountfs *fs, const struct opening *opening,
     }
     switch (state) {
     case PROVIDE_READY:
-        grant(fs, opening, entry);
-        break;
     case PROVIDE_FETCHABLE:
     case PROVIDE_UNVERIFIED:
         park(fs, opening, entry);
