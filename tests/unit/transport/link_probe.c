@@ -1,12 +1,12 @@
 /*
  * Supervisor and kosekifs-mount for one kosekifs-link, driven by lines on standard input, for
- * test_link.py. Settings come as NAME=VALUE arguments:
+ * test_link_*.py. Settings come as NAME=VALUE arguments:
  *
  *   link=PROGRAM keys=PROGRAM|absent|mute|garbage|refuse url= ca= cert= key= master= pin= tls_min=
  *   connect_timeout= low_speed_bytes= low_speed_time= connections_max= resume_max= few_files=
  *
  * Commands: see command_table. Each event is printed as a JSON object; a request's memory file is
- * sealed and written to the file named, or digested, once it is done.
+ * sealed and digested once it is done.
  */
 #include "tests/unit/transport/probe_rooms.h"
 
