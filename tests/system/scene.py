@@ -91,7 +91,7 @@ class SystemTest(unittest.TestCase):
         settings = cls.site.settings(cls.link.url)
         for key, value in {**cls.settings, **more}.items():
             section, key = key.split(".")
-            settings[section][key] = value
+            settings.setdefault(section, {})[key] = value
         cls.site.write_configuration(settings)
 
     @classmethod
