@@ -44,8 +44,7 @@
       "The catalog's /Version, if there is one, is at most 1.7.")
 
 #define CHECKS_PDF_SIGNATURE(X)                                                                    \
-    X(SIG_FIELD, "signature-field", "ISO 32000-1 12.7.4.5", BASIS_PROFILE,                         \
-      VERDICT_SIGNED_DATA_NOT_FOUND,                                                               \
+    X(SIG_FIELD, "signature-field", "ISO 32000-1 12.7.4.5", BASIS_PROFILE, VERDICT_FORMAT_FAILURE, \
       "The interactive form has exactly one signed signature field.")                              \
     X(FORM_FIELDS, "other-form-fields", "ISO 32000-1 12.7.2", BASIS_POLICY,                        \
       VERDICT_FORMAT_FAILURE, "The form has no other field.")                                      \
@@ -103,10 +102,9 @@
       VERDICT_FORMAT_FAILURE, "The content type is data and the content is not inside.")           \
     X(CMS_ONE_SIGNER, "cms-one-signer", "R-4.2.2a", BASIS_PROFILE, VERDICT_FORMAT_FAILURE,         \
       "There is exactly one SignerInfo, naming the signer by issuer and serial number.")           \
-    X(CMS_DIGEST, "cms-digest", "R-4.2.2a", BASIS_PROFILE, VERDICT_CRYPTO_CONSTRAINTS_FAILURE,     \
+    X(CMS_DIGEST, "cms-digest", "R-4.2.2a", BASIS_PROFILE, VERDICT_FORMAT_FAILURE,                 \
       "The digest algorithm is SHA-256.")                                                          \
-    X(CMS_ALGORITHM, "cms-algorithm", "R-4.2.2a", BASIS_PROFILE,                                   \
-      VERDICT_CRYPTO_CONSTRAINTS_FAILURE,                                                          \
+    X(CMS_ALGORITHM, "cms-algorithm", "R-4.2.2a", BASIS_PROFILE, VERDICT_FORMAT_FAILURE,           \
       "The signature algorithm is RSA PKCS#1 v1.5 with SHA-256.")                                  \
     X(CMS_ATTRIBUTES, "cms-attributes", "RFC 5652 11", BASIS_CRYPTO, VERDICT_FORMAT_FAILURE,       \
       "Signed attributes hold contentType data and one messageDigest.")                            \

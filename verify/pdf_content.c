@@ -117,16 +117,21 @@ static int check_inline(struct pdf_file *file, const struct pdf_object *object)
 
 static int check_stream(struct pdf_file *file, const struct pdf_object *object)
 {
-    bool image = (object->traits & PDF_TRAIT_IMAGE) || (object->roles & PDF_ROLE_IMAGE);
+    bool says_image = object->traits & PDF_TRAIT_IMAGE;
+    bool image = says_image || (object->roles & PDF_ROLE_IMAGE);
+    /* A form is one whatever key leads to it: resources may be named /Image or /Mask, too. */
     bool content = (object->traits & PDF_TRAIT_FORM) ||
-                   (object->roles & (PDF_ROLE_CONTENT | PDF_ROLE_XOBJECT));
+                   (!says_image && (object->roles & (PDF_ROLE_CONTENT | PDF_ROLE_XOBJECT)));
+    int r = 0;
 
     if (image)
-        return check_image(file, object);
-    if (object->traits & PDF_TRAIT_EXTERNAL)
+        r = check_image(file, object);
+    else if (object->traits & PDF_TRAIT_EXTERNAL)
         checks_fail(file->run, CHECK_EXTERNAL_STREAM, "the data of stream %u are in another file",
                     object->number);
-    return content ? check_inline(file, object) : 0;
+    if (r == 0 && content)
+        r = check_inline(file, object);
+    return r;
 }
 
 int pdf_check_content(struct pdf_file *file, uint32_t signature)

@@ -10,7 +10,6 @@ void pdf_file_done(struct pdf_file *file)
 {
     pdf_tree_done(&file->trailer);
     pdf_tree_done(&file->scratch);
-    pdf_tree_done(&file->lookup);
     for (uint32_t i = 0; i < file->object_stream_count; i++) {
         free(file->object_streams[i].pairs);
         free(file->object_streams[i].listed);

@@ -32,7 +32,7 @@ enum {
 enum pdf_role {
     PDF_ROLE_NONE = 0,
     PDF_ROLE_CONTENT = 1, /* operators: page content, form, glyph, pattern, appearance */
-    PDF_ROLE_IMAGE = 2,   /* thumbnail, mask, soft mask, alternate */
+    PDF_ROLE_IMAGE = 2,   /* thumbnail, mask, soft mask, alternate; or a resource of that name */
     PDF_ROLE_XOBJECT = 4, /* image or form: the stream's own dictionary says which */
 };
 
@@ -124,9 +124,9 @@ struct pdf_file {
     uint32_t edge_count, edge_capacity;
     struct pdf_object_stream *object_streams;
     uint32_t object_stream_count;
+    uint64_t pair_count; /* of all object streams */
 
     struct pdf_tree scratch; /* of the object being read in a sweep */
-    struct pdf_tree lookup;  /* of an object looked up meanwhile */
 };
 
 #define PDF_FREE UINT32_MAX

@@ -32,7 +32,6 @@ static uint8_t role_of(enum pdf_key key, uint8_t inherited)
     case PDF_KEY_AP:
         return PDF_ROLE_CONTENT;
     case PDF_KEY_XOBJECT:
-    case PDF_KEY_PATTERN:
         return PDF_ROLE_XOBJECT;
     case PDF_KEY_THUMB:
     case PDF_KEY_SMASK:

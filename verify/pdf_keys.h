@@ -14,7 +14,6 @@
     X(CHAR_PROCS, "CharProcs")                                                                     \
     X(AP, "AP")                                                                                    \
     X(XOBJECT, "XObject")                                                                          \
-    X(PATTERN, "Pattern")                                                                          \
     X(THUMB, "Thumb")                                                                              \
     X(SMASK, "SMask")                                                                              \
     X(MASK, "Mask")                                                                                \

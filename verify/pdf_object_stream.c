@@ -29,6 +29,9 @@ static int read_pairs(struct pdf_file *file, struct pdf_object_stream *stream, i
     struct pdf_token token;
     uint32_t before = (uint32_t)first;
 
+    file->pair_count += stream->count;
+    if (file->pair_count > PDF_OBJECT_MAX)
+        return pdf_over_limit(file, "objects in object streams");
     stream->pairs = calloc(stream->count, 2 * sizeof *stream->pairs);
     stream->listed = calloc(stream->count, sizeof *stream->listed);
     if (!stream->pairs || !stream->listed)
@@ -75,6 +78,10 @@ static int fill(struct pdf_file *file, struct pdf_object_stream *stream, uint32_
         return r;
     if (r != 0 || !pdf_integer(pdf_get(indirect.value, "First"), 1, (int64_t)size, &first))
         return bad_stream(file, number);
+    /* It is kept to the end: give back what the decoder took in reserve. */
+    uint8_t *exact = size ? realloc(stream->data, size) : NULL;
+    if (exact)
+        stream->data = exact;
     stream->size = (uint32_t)size;
     stream->count = (uint32_t)count;
     return read_pairs(file, stream, first);
