@@ -5,7 +5,6 @@
 #include "base/log.h"
 #include "fs/mount_setup.h"
 
-#include <fcntl.h>
 #include <string.h>
 
 /* Of the installed programs; beside our own executable they are looked for first. */
@@ -89,11 +88,11 @@ static int send_mount_setup(struct rooms *rooms, struct child *child)
 static int send_setup(struct rooms *rooms, struct child *child)
 {
     const struct supervisor_inputs *inputs = rooms->inputs;
-    const int keys_fds[] = {inputs->master_key_fd, inputs->tls_key_fd};
+    const int keys_fds[] = {inputs->master_key_fd, inputs->tls_key_fd, inputs->certificate_fd};
     const int link_fds[] = {inputs->ca_fd, inputs->certificate_fd};
     switch (child->role) {
     case ROOM_KEYS:
-        return send_or_kill(child, ROOM_SETUP, NULL, 0, keys_fds, 2);
+        return send_or_kill(child, ROOM_SETUP, NULL, 0, keys_fds, 3);
     case ROOM_LINK:
         return send_or_kill(child, ROOM_SETUP, &inputs->config.link, sizeof inputs->config.link,
                             link_fds, 2);

@@ -4,6 +4,7 @@
  */
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memfd.h"
 #include "base/room.h"
 #include "keys/master_key.h"
 #include "keys/service.h"
@@ -20,6 +21,9 @@
 /* Holds the text of the key file while it is read, the master key and the numbers of the TLS key.
  */
 enum { SECURE_HEAP_SIZE = 256 * 1024, SECURE_HEAP_MIN = 32 };
+
+/* Master key, TLS key, and the certificate that the TLS key must fit. */
+enum { SETUP_FILES = 3, CERTIFICATES_MAX = 1024 * 1024 };
 
 static volatile sig_atomic_t stop_requested;
 
@@ -73,10 +77,16 @@ static void load_keys(struct master_key **ret_master_key, struct tls_signer **re
         exit(0);
     if (r < 0)
         room_fail("bad set-up message: %s", strerror(-r));
-    if (setup.fd_count != 2)
-        room_fail("bad set-up message: two key files are needed, %u came", setup.fd_count);
+    if (setup.fd_count != SETUP_FILES)
+        room_fail("bad set-up message: %u files came", setup.fd_count);
     if (master_key_load(setup.fds[0], message, ret_master_key) < 0 ||
         tls_signer_load(setup.fds[1], message, ret_signer) < 0)
+        room_fail("%s", message);
+    _cleanup_mapping_ struct mapping pem = {0};
+    r = mapping_open(setup.fds[2], CERTIFICATES_MAX, &pem);
+    if (r < 0)
+        room_fail("[link] certificate_file: %s", strerror(-r));
+    if (tls_signer_check_certificate(*ret_signer, bytes_of(pem.data, pem.size), message) < 0)
         room_fail("%s", message);
     ipc_message_done(&setup);
 }

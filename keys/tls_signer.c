@@ -271,3 +271,29 @@ void tls_signer_sign(const struct tls_signer *signer, const struct sign_request 
         digest ? sign_content(signer, digest, request->content, request->content_size, ret_reply)
                : -EOPNOTSUPP;
 }
+
+static void cleanup_certificate(X509 **slot)
+{
+    X509_free(*slot);
+}
+
+int tls_signer_check_certificate(const struct tls_signer *signer, struct bytes pem,
+                                 char *ret_message)
+{
+    _cleanup_(cleanup_bio) BIO *bio =
+        pem.size > 0 && pem.size <= INT_MAX ? BIO_new_mem_buf(pem.data, (int)pem.size) : NULL;
+    _cleanup_(cleanup_certificate) X509 *certificate =
+        bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+    const EVP_PKEY *public_key = certificate ? X509_get0_pubkey(certificate) : NULL;
+    int r = -EINVAL;
+    if (!public_key)
+        snprintf(ret_message, KEY_LOAD_MESSAGE_MAX,
+                 "[link] certificate_file: no certificate in PEM form");
+    else if (EVP_PKEY_eq(public_key, signer->key) != 1)
+        snprintf(ret_message, KEY_LOAD_MESSAGE_MAX,
+                 "[keys] tls_key_file is not the private key of [link] certificate_file");
+    else
+        r = 0;
+    ERR_clear_error();
+    return r;
+}

@@ -5,6 +5,7 @@
 #ifndef KEYS_TLS_SIGNER_H
 #define KEYS_TLS_SIGNER_H
 
+#include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/sign.h"
 #include "keys/master_key.h"
@@ -15,6 +16,10 @@ struct tls_signer;
  * at start. -EINVAL: no such key; ret_message (KEY_LOAD_MESSAGE_MAX bytes) says why, as for every
  * other failure. */
 _must_use_ int tls_signer_load(int fd, char *ret_message, struct tls_signer **ret_signer);
+/* -EINVAL, explained in ret_message, unless the first certificate of the PEM text is for this key.
+ */
+_must_use_ int tls_signer_check_certificate(const struct tls_signer *signer, struct bytes pem,
+                                            char *ret_message);
 struct tls_signer *tls_signer_free(struct tls_signer *signer);
 
 /* Answers into ret_reply->error: -EPERM if the content is no handshake of ours, -EOPNOTSUPP if the

@@ -1,8 +1,11 @@
 /* See keys_fixture.h. */
 #include "keys_fixture.h"
 
+#include "base/memfd.h"
+
 #include <fcntl.h>
 #include <openssl/pem.h>
+#include <openssl/x509.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -45,6 +48,24 @@ int master_key_file(unsigned char fill)
     return file_with(key, sizeof key, 0400);
 }
 
+int certificate_for(EVP_PKEY *key)
+{
+    X509 *certificate = X509_new();
+    BIO *bio = BIO_new(BIO_s_mem());
+    char *text = NULL;
+    int fd;
+    assert_non_null(X509_gmtime_adj(X509_getm_notBefore(certificate), 0));
+    assert_non_null(X509_gmtime_adj(X509_getm_notAfter(certificate), 3600));
+    assert_int_equal(X509_set_pubkey(certificate, key), 1);
+    assert_true(X509_sign(certificate, key, EVP_sha256()) > 0);
+    assert_int_equal(PEM_write_bio_X509(bio, certificate), 1);
+    long size = BIO_get_mem_data(bio, &text);
+    assert_int_equal(memfd_of("certificate", text, (size_t)size, &fd), 0);
+    BIO_free(bio);
+    X509_free(certificate);
+    return fd;
+}
+
 EVP_PKEY *new_rsa_key(unsigned bits)
 {
     EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)bits);
@@ -59,7 +80,7 @@ EVP_PKEY *new_ec_key(const char *group)
     return key;
 }
 
-void keys_process_spawn(struct keys_process *process, int master_fd, int tls_fd)
+void keys_process_spawn(struct keys_process *process, int master_fd, int tls_fd, int certificate_fd)
 {
     int pair[2];
     assert_int_equal(ipc_pair(pair), 0);
@@ -73,8 +94,9 @@ void keys_process_spawn(struct keys_process *process, int master_fd, int tls_fd)
     }
     close(pair[1]);
     process->supervisor_fd = pair[0];
-    int fds[2] = {master_fd, tls_fd};
-    assert_int_equal(ipc_send(pair[0], ROOM_SETUP, 0, NULL, 0, fds, 2), 0);
+    int fds[3] = {master_fd, tls_fd, certificate_fd};
+    assert_int_equal(ipc_send(pair[0], ROOM_SETUP, 0, NULL, 0, fds, 3), 0);
+    close(certificate_fd);
     close(master_fd);
     close(tls_fd);
 }
@@ -82,7 +104,8 @@ void keys_process_spawn(struct keys_process *process, int master_fd, int tls_fd)
 void keys_process_start(struct keys_process *process, EVP_PKEY *tls_key)
 {
     struct ipc_message message;
-    keys_process_spawn(process, master_key_file(0x5a), file_with_key(tls_key));
+    keys_process_spawn(process, master_key_file(0x5a), file_with_key(tls_key),
+                       certificate_for(tls_key));
     assert_int_equal(ipc_receive_timeout(process->supervisor_fd, 20000, &message), 0);
     assert_int_equal(message.type, ROOM_READY);
     ipc_message_done(&message);
@@ -96,12 +119,12 @@ static void expect_exit(pid_t pid, int code)
     assert_int_equal(WEXITSTATUS(status), code);
 }
 
-void keys_process_expect_failure(int master_fd, int tls_fd, const char *words)
+void keys_process_expect_failure(int master_fd, int tls_fd, int certificate_fd, const char *words)
 {
     struct keys_process process;
     struct ipc_message message;
     char text[ROOM_TEXT_MAX + 1] = "";
-    keys_process_spawn(&process, master_fd, tls_fd);
+    keys_process_spawn(&process, master_fd, tls_fd, certificate_fd);
     assert_int_equal(ipc_receive_timeout(process.supervisor_fd, 20000, &message), 0);
     assert_int_equal(message.type, ROOM_FAILED);
     assert_true(message.size <= ROOM_TEXT_MAX);

@@ -23,16 +23,19 @@ extern const char *keys_program;
 int file_with(const void *data, size_t size, unsigned mode);
 int file_with_key(EVP_PKEY *key);
 int master_key_file(unsigned char fill);
+/* A sealed memory file with a self-signed certificate for the key, as PEM. */
+int certificate_for(EVP_PKEY *key);
 
 EVP_PKEY *new_rsa_key(unsigned bits);
 EVP_PKEY *new_ec_key(const char *group);
 
-/* Starts and sends ROOM_SETUP; both descriptors are closed here. */
-void keys_process_spawn(struct keys_process *process, int master_fd, int tls_fd);
+/* Starts and sends ROOM_SETUP; the descriptors are closed here. */
+void keys_process_spawn(struct keys_process *process, int master_fd, int tls_fd,
+                        int certificate_fd);
 /* Waits for ROOM_READY. */
 void keys_process_start(struct keys_process *process, EVP_PKEY *tls_key);
 /* Expects ROOM_FAILED with a text that contains `words`, and exit code 1. */
-void keys_process_expect_failure(int master_fd, int tls_fd, const char *words);
+void keys_process_expect_failure(int master_fd, int tls_fd, int certificate_fd, const char *words);
 /* Announces a neighbour; returns its end of the connection. */
 int keys_process_peer(struct keys_process *process, enum room_role role);
 void keys_process_stop(struct keys_process *process);

@@ -2,6 +2,7 @@
  * kosekifs-keys as seen by kosekifs-link: what it signs verifies with the public key; whatever is
  * not a TLS 1.3 client CertificateVerify is not signed; key files that will not do are refused.
  */
+#include "base/memfd.h"
 #include "keys_fixture.h"
 
 #include <openssl/pem.h>
@@ -280,15 +281,18 @@ static void test_refuses_master_key_files(void **state)
     memset(bytes, 0x33, sizeof bytes);
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         keys_process_expect_failure(file_with(bytes, sizes[i], 0400), file_with_key(ec_key),
-                                    "exactly 32");
+                                    certificate_for(ec_key), "exactly 32");
     static const unsigned modes[] = {0440, 0404, 0644, 0620, 0601};
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
-        keys_process_expect_failure(file_with(bytes, 32, modes[i]), file_with_key(ec_key), "mode");
+        keys_process_expect_failure(file_with(bytes, 32, modes[i]), file_with_key(ec_key),
+                                    certificate_for(ec_key), "mode");
     memset(bytes, 0, 32);
-    keys_process_expect_failure(file_with(bytes, 32, 0600), file_with_key(ec_key), "zeros");
+    keys_process_expect_failure(file_with(bytes, 32, 0600), file_with_key(ec_key),
+                                certificate_for(ec_key), "zeros");
     int pipe_fds[2];
     assert_int_equal(pipe(pipe_fds), 0);
-    keys_process_expect_failure(pipe_fds[0], file_with_key(ec_key), "regular");
+    keys_process_expect_failure(pipe_fds[0], file_with_key(ec_key), certificate_for(ec_key),
+                                "regular");
     close(pipe_fds[1]);
 }
 
@@ -304,41 +308,63 @@ static int tls_file_from_bio(BIO *bio)
 static void test_refuses_tls_key_files(void **state)
 {
     (void)state;
-    keys_process_expect_failure(master_key_file(1), file_with("", 0, 0400), "no PEM");
-    keys_process_expect_failure(master_key_file(1), file_with("hello", 5, 0400), "no PEM");
+    keys_process_expect_failure(master_key_file(1), file_with("", 0, 0400), certificate_for(ec_key),
+                                "no PEM");
+    keys_process_expect_failure(master_key_file(1), file_with("hello", 5, 0400),
+                                certificate_for(ec_key), "no PEM");
     static char large[64 * 1024 + 1];
     keys_process_expect_failure(master_key_file(1), file_with(large, sizeof large, 0400),
-                                "too large");
+                                certificate_for(ec_key), "too large");
 
     BIO *bio = BIO_new(BIO_s_mem());
     assert_int_equal(
         PEM_write_bio_PKCS8PrivateKey(bio, ec_key, EVP_aes_256_cbc(), "secret", 6, NULL, NULL), 1);
-    keys_process_expect_failure(master_key_file(1), tls_file_from_bio(bio), "encrypted");
+    keys_process_expect_failure(master_key_file(1), tls_file_from_bio(bio), certificate_for(ec_key),
+                                "encrypted");
     bio = BIO_new(BIO_s_mem());
     assert_int_equal(PEM_write_bio_PrivateKey_traditional(bio, rsa_key, EVP_aes_256_cbc(),
                                                           (const unsigned char *)"secret", 6, NULL,
                                                           NULL),
                      1);
-    keys_process_expect_failure(master_key_file(1), tls_file_from_bio(bio), "encrypted");
+    keys_process_expect_failure(master_key_file(1), tls_file_from_bio(bio), certificate_for(ec_key),
+                                "encrypted");
     bio = BIO_new(BIO_s_mem());
     assert_int_equal(PEM_write_bio_PrivateKey_traditional(bio, rsa_key, NULL, NULL, 0, NULL, NULL),
                      1);
-    keys_process_expect_failure(master_key_file(1), tls_file_from_bio(bio), "PKCS#8");
+    keys_process_expect_failure(master_key_file(1), tls_file_from_bio(bio), certificate_for(ec_key),
+                                "PKCS#8");
     bio = BIO_new(BIO_s_mem());
     assert_int_equal(PEM_write_bio_PUBKEY(bio, rsa_key), 1);
-    keys_process_expect_failure(master_key_file(1), tls_file_from_bio(bio), "no PEM");
+    keys_process_expect_failure(master_key_file(1), tls_file_from_bio(bio), certificate_for(ec_key),
+                                "no PEM");
     keys_process_expect_failure(
         master_key_file(1),
         file_with("-----BEGIN PRIVATE KEY-----\nMAAwAA==\n-----END PRIVATE KEY-----\n", 64, 0400),
-        "TLS key file");
+        certificate_for(ec_key), "TLS key file");
 
     EVP_PKEY *keys[] = {new_rsa_key(1024), new_ec_key("P-384"), new_ec_key("secp256k1"),
                         EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"),
                         EVP_PKEY_Q_keygen(NULL, NULL, "X25519")};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        keys_process_expect_failure(master_key_file(1), file_with_key(keys[i]), "is needed");
+        keys_process_expect_failure(master_key_file(1), file_with_key(keys[i]),
+                                    certificate_for(ec_key), "is needed");
         EVP_PKEY_free(keys[i]);
     }
+}
+
+static void test_refuses_a_foreign_certificate(void **state)
+{
+    (void)state;
+    int garbage;
+    assert_int_equal(memfd_of("certificate", "no PEM", 6, &garbage), 0);
+    keys_process_expect_failure(master_key_file(1), file_with_key(ec_key), certificate_for(rsa_key),
+                                "is not the private key");
+    keys_process_expect_failure(master_key_file(1), file_with_key(rsa_key), certificate_for(ec_key),
+                                "is not the private key");
+    keys_process_expect_failure(master_key_file(1), file_with_key(ec_key), garbage,
+                                "no certificate");
+    keys_process_expect_failure(master_key_file(1), file_with_key(ec_key), master_key_file(2),
+                                "certificate_file");
 }
 
 static int make_keys(void **state)
@@ -371,6 +397,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_ends_on_sigterm),
         cmocka_unit_test(test_refuses_master_key_files),
         cmocka_unit_test(test_refuses_tls_key_files),
+        cmocka_unit_test(test_refuses_a_foreign_certificate),
     };
     return cmocka_run_group_tests(tests, make_keys, free_keys);
 }

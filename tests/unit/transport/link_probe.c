@@ -127,12 +127,13 @@ static void read_event(struct probe *probe)
 static void start_real_keys(struct probe *probe, int fd)
 {
     char text[ROOM_TEXT_MAX + 1];
-    int files[2] = {open(probe->master_key, O_RDONLY | O_CLOEXEC),
-                    open(probe->tls_key, O_RDONLY | O_CLOEXEC)};
+    int files[3] = {open(probe->master_key, O_RDONLY | O_CLOEXEC),
+                    open(probe->tls_key, O_RDONLY | O_CLOEXEC),
+                    probe_sealed_file(probe->config.certificate_file)};
     if (files[0] < 0 || files[1] < 0)
         probe_die("key file", errno);
     probe_room_start(probe->keys_program, &probe->keys);
-    probe_room_setup(&probe->keys, NULL, 0, files, 2);
+    probe_room_setup(&probe->keys, NULL, 0, files, 3);
     if (!probe_room_answer(&probe->keys, text)) {
         fprintf(stderr, "link_probe: kosekifs-keys: %s\n", text);
         exit(2);
