@@ -138,6 +138,24 @@ def run_meson_tests(tally, name, words):
         tally.add("FAIL", f"{name} unit tests", "meson test ran none")
 
 
+def residue(directory):
+    """Mounts and processes that tests with this build left behind."""
+    mounts = [line.split()[4] for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines()
+              if line.split()[4].startswith(f"{directory}/")]
+    found = [f"mount {path}" for path in mounts]
+    for entry in pathlib.Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            program = os.readlink(entry / "exe")
+        except OSError:
+            continue
+        if f"{directory}/" in words + program + "/":
+            found.append(f"process {entry.name}: {words}")
+    return found
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", action="append", default=[], metavar="WORD")
@@ -158,6 +176,8 @@ def main():
         os.environ.update(SANITIZERS if name == "san" else {}, KOSEKIFS_BUILD=str(reach / "build" / name))
         print(f"----  system tests with build/{name}", flush=True)
         run_unittest(tally, name, "system", words)
+        left = residue(reach / "build" / name)
+        tally.add("FAIL" if left else "ok", f"{name} nothing is left behind", "\n".join(left))
 
     print(f"----  {time.monotonic() - began:.0f} s")
     for name in tally.failures:

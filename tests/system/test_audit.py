@@ -1,5 +1,5 @@
-"""The audit trail through the mount: what is served is on record, whatever happens; what cannot be recorded is
-not served; a trail that was tampered with is found out."""
+"""The audit trail through the mount: what is served is on record, whatever happens; what cannot be
+recorded is not served; a trail that was tampered with is found out."""
 
 import json
 import os
@@ -63,7 +63,8 @@ class Recorded(TrailTest):
         self.assertEqual(opened[0]["purpose"], "pension claims")
         self.assertEqual(opened[0]["role"], "reader")
         self.assertTrue(opened[0]["unverified_comm"].startswith("python"))
-        testbed.wait_until(lambda: self.events(kind="release", request=opened[0]["request"]), 5, "the release")
+        request = opened[0]["request"]
+        testbed.wait_until(lambda: self.events(kind="release", request=request), 5, "the release")
         for kind in ("fetch", "verdict"):
             self.assertEqual([e["result"] for e in self.events(kind=kind, name="R-1.pdf")], ["ok"])
 
@@ -87,7 +88,8 @@ class Recorded(TrailTest):
         self.serve_copy("R-3.pdf")
         for _ in range(8):
             self.assertReads(self.reader, "R-3.pdf")
-        testbed.wait_until(lambda: self.events(kind="checkpoint", result="ok"), 10, "a signed checkpoint")
+        testbed.wait_until(lambda: self.events(kind="checkpoint", result="ok"), 10,
+                           "a signed checkpoint")
         self.assertWhole()
         done = self.verify("--json", self.trail)
         summary = json.loads(done.stdout.splitlines()[-1])
@@ -96,8 +98,8 @@ class Recorded(TrailTest):
         self.assertEqual(self.verify("--key", summary["key"], self.trail).returncode, 0)
         self.assertEqual(self.verify("--key", "00" * 32, self.trail).returncode, 1)
 
-        shown = self.site.ctl("audit", "show", "--who", self.reader.uid, "--what", "R-3.pdf", "--kind", "open",
-                              "--since", "1h", self.trail)
+        shown = self.site.ctl("audit", "show", "--who", self.reader.uid, "--what", "R-3.pdf",
+                              "--kind", "open", "--since", "1h", self.trail)
         self.assertEqual(len(shown.stdout.splitlines()), 8, shown.stderr)
 
         out = self.site.directory / "export.jsonl"
@@ -134,6 +136,9 @@ class Recorded(TrailTest):
 
 
 class Killed(TrailTest):
+    def granted(self):
+        return self.events(kind="open", result="ok")
+
     def test_every_served_open_is_on_record(self):
         names = [f"K-{i}.pdf" for i in range(4)]
         for name in names:
@@ -141,13 +146,13 @@ class Killed(TrailTest):
             self.assertReads(self.reader, name)
         served = len(names)
         for round_number in range(5):
-            before = len(self.events(kind="open", result="ok"))
+            before = len(self.granted())
             self.assertGreaterEqual(before, served)
             program = ("import sys, itertools\nfor i in itertools.count():\n"
                        " with open(f'K-{i % 4}.pdf', 'rb') as f: f.read(1)\n"
                        " print(i, flush=True)\n")
             readers = [self.reader.start("/usr/bin/python3", "-S", "-c", program) for _ in range(3)]
-            testbed.wait_until(lambda: len(self.events(kind="open", result="ok")) > before + 50, 20, "opens")
+            testbed.wait_until(lambda: len(self.granted()) > before + 50, 20, "opens")
             os.kill(self.site.room("kosekifs-mount"), signal.SIGKILL)
             self.site.daemon.kill()  # nobody takes the mount over: a crash of the machine's kind
             self.site.daemon.wait()
@@ -158,8 +163,8 @@ class Killed(TrailTest):
                 out, _ = process.communicate(timeout=20)
                 served += out.count(b"\n")
             self.site.start()
-            self.assertGreaterEqual(len(self.events(kind="open", result="ok")), served, f"round {round_number}")
-            requests = [e["request"] for e in self.events(kind="open", result="ok")]
+            requests = [event["request"] for event in self.granted()]
+            self.assertGreaterEqual(len(requests), served, f"round {round_number}")
             self.assertEqual(len(requests), len(set(requests)), "recorded twice")
             self.assertWhole()
 
@@ -211,28 +216,29 @@ class Reload(TrailTest):
     def test_a_right_taken_away_while_a_file_is_open(self):
         self.serve_copy("L-1.pdf")
         self.assertReads(self.reader, "L-1.pdf")
-        process = self.reader.start("/usr/bin/python3", "-S", "-c",
-                                    "import sys\nf = open('L-1.pdf', 'rb')\nprint(len(f.read(10)), flush=True)\n"
-                                    "sys.stdin.readline()\nf.seek(0)\nprint(len(f.read(10)))\n",
-                                    stdin=subprocess.PIPE)
+        program = ("import sys\nf = open('L-1.pdf', 'rb')\nprint(len(f.read(10)), flush=True)\n"
+                   "sys.stdin.readline()\nf.seek(0)\nprint(len(f.read(10)))\n")
+        process = self.reader.start("/usr/bin/python3", "-S", "-c", program, stdin=subprocess.PIPE)
         self.assertEqual(process.stdout.readline(), b"10\n")
         policy = self.site.directory / "access.conf"
         before = policy.read_text()
+        others = self.site.reader(61102, groups=(61999,))
         try:
-            policy.write_text(before.replace(f"@{testbed.AFFAIR_GROUP}", "@61999").replace("version = 1",
-                                                                                         "version = 2"))
+            policy.write_text(before.replace(f"@{testbed.AFFAIR_GROUP}", "@61999")
+                              .replace("version = 1", "version = 2"))
             self.site.daemon.send_signal(signal.SIGHUP)
-            testbed.wait_until(lambda: any("2" == e.get("detail", {}).get("version")
-                                           for e in self.events(kind="configuration")), 10, "the new policy")
+            testbed.wait_until(lambda: any(event.get("detail", {}).get("version") == "2"
+                                           for event in self.events(kind="configuration")), 10,
+                               "the new policy")
             self.assertFails(self.reader, "L-1.pdf", "EACCES")
-            self.assertFails(self.site.reader(61102, groups=(61999,)), "L-1.pdf", "OK")
-            out, _ = process.communicate(b"\n", timeout=10)  # what was opened with a right stays open
+            self.assertFails(others, "L-1.pdf", "OK")
+            out, _ = process.communicate(b"\n", timeout=10)  # opened with a right: stays open
             self.assertEqual(out, b"10\n")
 
             policy.write_text("nonsense\n")  # a mistake: the policy in force stays
             self.site.daemon.send_signal(signal.SIGHUP)
             testbed.wait_until(lambda: "access.conf:1" in self.site.log(), 10, "the complaint")
-            self.assertFails(self.site.reader(61102, groups=(61999,)), "L-1.pdf", "OK")
+            self.assertFails(others, "L-1.pdf", "OK")
         finally:
             policy.write_text(before)
             self.site.daemon.send_signal(signal.SIGHUP)

@@ -118,6 +118,42 @@ class Reading(SystemTest):
         for name in names:
             self.assertEqual(sha256(target / name), sha256(self.site.served / name))
 
+    def test_calls_on_an_open_file(self):
+        """What programs do to files besides reading them."""
+        self.serve_copy("calls-1.pdf")
+        program = r"""
+import errno, fcntl, os, select, sys, termios
+f = os.open(sys.argv[1], os.O_RDONLY)
+fcntl.flock(f, fcntl.LOCK_SH); fcntl.flock(f, fcntl.LOCK_UN)
+fcntl.lockf(f, fcntl.LOCK_SH); fcntl.lockf(f, fcntl.LOCK_UN)
+try:
+    fcntl.ioctl(f, termios.TIOCGWINSZ, bytes(8)); sys.exit("ioctl worked")
+except OSError as e:
+    assert e.errno == errno.ENOTTY, e
+p = select.poll(); p.register(f, select.POLLIN); assert p.poll(0)
+os.posix_fadvise(f, 0, 0, os.POSIX_FADV_WILLNEED)
+r, w = os.pipe(); assert os.sendfile(w, f, 0, 1000) == 1000
+assert os.read(r, 1000) == os.pread(f, 1000, 0)
+size = os.fstat(f).st_size
+assert os.lseek(f, 0, os.SEEK_END) == size and os.read(f, 10) == b""
+assert os.lseek(f, 0, os.SEEK_DATA) == 0 and os.lseek(f, 0, os.SEEK_HOLE) == size
+os.fsync(f); os.close(f)
+d = os.open(sys.argv[1], os.O_RDONLY | os.O_DIRECT); assert len(os.pread(d, 4096, 0)) >= 0; os.close(d)
+"""
+        self.assertOk(self.reader.run("/usr/bin/python3", "-c", program, "calls-1.pdf"))
+
+    def test_many_at_once(self):
+        """40 cold certificates, each opened by four programs at the same time."""
+        names = [f"many-{i}.pdf" for i in range(40)]
+        for i, name in enumerate(names):
+            self.serve_copy(name, (GOOD, GOOD_G4, GOOD_GRAY, GOOD_MIXED)[i % 4])
+        crowd = [self.reader.start("sha256sum", *names[i * 10:] + names[:i * 10]) for i in range(4)]
+        expected = {name: sha256(self.site.served / name) for name in names}
+        for process in crowd:
+            rows = self.assertOk(self.reader.finish(process, 60)).decode().splitlines()
+            self.assertEqual({n: s for s, n in (row.split() for row in rows)}, expected)
+        self.assertEqual({self.gets(name) for name in names}, {1})
+
     def test_pdftotext_reads_japanese(self):
         self.serve_copy("text-1.pdf", GOOD)
         text = self.assertOk(self.reader.run("pdftotext", "text-1.pdf", "-")).decode()

@@ -2,7 +2,9 @@
 
 import os
 import pathlib
+import shutil
 import signal
+import subprocess
 
 import testbed
 from system.scene import GOOD, GOOD_G4, GOOD_GRAY, SystemTest, sha256
@@ -68,6 +70,96 @@ class Store(SystemTest):
         self.serve_copy("fixed-1.pdf", GOOD_G4)
         row = self.reader.read("fixed-1.pdf")
         self.assertEqual(row["sha256"], before)
+
+
+class Crash(SystemTest):
+    """kosekifs-mount is killed: what was stored is there after the next start, and whole."""
+
+    def test_killed_while_fetching(self):
+        self.assertReads(self.reader, GOOD)
+        for i in range(3):
+            with self.subTest(round=i):
+                name = f"crash-{i}.pdf"
+                self.serve_copy(name, GOOD_GRAY)
+                self.link.fault(name, method="GET", stall_after=200_000)
+                waiting = self.reader.start("cat", name)
+                testbed.wait_until(lambda: self.gets(name), 5, "the GET")
+                os.kill(self.site.room("kosekifs-mount"), signal.SIGKILL)
+                self.assertNotEqual(self.reader.finish(waiting, 15).returncode, 0)
+                self.site.daemon.wait(15)
+                self.site.daemon = None
+                self.link.fault(name, method="GET")
+                self.site.start()
+                asked = self.gets(GOOD)
+                self.assertReads(self.reader, GOOD)
+                self.assertEqual(self.gets(GOOD), asked)
+                self.assertNotIn(name, self.reader.list())
+                self.assertReads(self.reader, name)
+
+
+class Reloading(SystemTest):
+    """A site with CRLs of its own that reads trust and access policy again on SIGHUP."""
+
+    @classmethod
+    def configure(cls):
+        cls.crls = cls.site.directory / "crls"
+        shutil.copytree(cls.samples / "signing" / "crls", cls.crls)
+        super().configure(**{"trust.crls": cls.crls})
+
+    def reload(self):
+        settings = self.site.settings(self.link.url)
+        settings["trust"]["crls"] = self.crls
+        self.site.write_configuration(settings)
+        self.site.daemon.send_signal(signal.SIGHUP)
+
+
+class AccessChanged(Reloading):
+    def test_access_policy(self):
+        self.assertReads(self.reader, GOOD)
+        self.assertFails(self.stranger, GOOD, "EACCES")
+        self.site.policy["affair pension"]["readers"] = "61199"
+        self.reload()
+        testbed.wait_until(lambda: self.stranger.read(GOOD)["error"] == "OK", 5, "the new right")
+        self.assertFails(self.reader, GOOD, "EACCES")
+        self.assertEqual(self.reader.list(), [])
+        self.site.policy = self.site.default_policy()
+        self.reload()
+        testbed.wait_until(lambda: self.reader.read(GOOD)["error"] == "OK", 5, "the old right")
+        self.assertFails(self.stranger, GOOD, "EACCES")
+
+    def test_wrong_policy_leaves_the_old_one(self):
+        self.assertReads(self.reader, GOOD)
+        before = len(self.site.log())
+        self.site.policy["affair pension"]["raeders"] = "61199"
+        self.reload()
+        testbed.wait_until(lambda: "raeders" in self.site.log()[before:], 5, "the complaint")
+        self.assertReads(self.reader, GOOD)
+        self.site.policy = self.site.default_policy()
+        self.reload()
+
+
+class Revoked(Reloading):
+    def test_revoked_while_it_is_stored(self):
+        """The Minister's certificate is revoked: content stored, mapped and cached is withdrawn."""
+        self.assertReads(self.reader, GOOD)
+        self.assertIn(GOOD, self.reader.list())
+        home = self.site.directory / "authority"
+        shutil.copytree(self.samples / "signing", home)
+        configuration = home / ".official" / "openssl.cnf"
+        configuration.write_text(configuration.read_text().replace(
+            str(self.samples / "signing"), str(home)))
+        ca = ("openssl", "ca", "-config", configuration, "-keyfile", home / "official.key",
+              "-cert", home / "official.pem")
+        subprocess.run([*ca, "-revoke", home / "minister.pem", "-crl_reason", "keyCompromise"],
+                       check=True, capture_output=True)
+        subprocess.run([*ca, "-gencrl", "-out", self.crls / "newer.crl"], check=True,
+                       capture_output=True)
+        (self.crls / "official.crl").unlink()
+        self.reload()
+        testbed.wait_until(lambda: self.reader.read(GOOD)["error"] == "EKEYREVOKED", 5,
+                           "the revocation")
+        self.assertEqual(self.reader.list(), [])
+        self.assertIn("revoked", self.reader.text(f".kosekifs/why/{GOOD}").lower())
 
 
 class WithdrawnTrust(SystemTest):
