@@ -102,12 +102,13 @@ def build(tally, name):
     print(f"----  build {name}: {directory.relative_to(TOP)}", flush=True)
     directory.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    if not (directory / "build.ninja").exists():
-        done = subprocess.run(["meson", "setup", str(directory), *options], cwd=TOP,
-                              env={**os.environ, **environment}, capture_output=True, text=True)
-        if done.returncode:
-            tally.add("FAIL", f"{name} meson setup", done.stdout[-3000:] + done.stderr[-1000:])
-            return False
+    # Configured anew each time: what the demo configured did not know the tests' packages yet.
+    again = ["--reconfigure"] if (directory / "build.ninja").exists() else []
+    done = subprocess.run(["meson", "setup", str(directory), *again, *options], cwd=TOP,
+                          env={**os.environ, **environment}, capture_output=True, text=True)
+    if done.returncode:
+        tally.add("FAIL", f"{name} meson setup", done.stdout[-3000:] + done.stderr[-1000:])
+        return False
     done = subprocess.run(["ninja", "-C", str(directory)], capture_output=True, text=True)
     if done.returncode:
         tally.add("FAIL", f"{name} build", done.stdout[-5000:])
