@@ -172,7 +172,8 @@ static int schema_set_new(const struct verify_trust *trust, struct schema_set **
         return r;
     }
     hex_encode(digest, 8, hex);
-    snprintf(set->name, sizeof set->name, "%.40s %s", trust->schemas[0].label, hex);
+    const char *label = trust->schemas[0].label, *slash = strrchr(label, '/');
+    snprintf(set->name, sizeof set->name, "%.40s %s", slash ? slash + 1 : label, hex);
     *ret_set = set;
     return 0;
 }

@@ -172,7 +172,8 @@ def answer(processor, payload, descriptors):
         return processor.validate(document)
     except (processor.xmlschema.XMLSchemaException, SyntaxError, ValueError, TypeError, KeyError,
             AttributeError, ArithmeticError, RecursionError) as error:
-        return INVALID, f"cannot be validated: {reason_of(error)}"
+        # Not a finding about the document: validation did not come to its end.
+        return REFUSED, f"the document cannot be validated: {reason_of(error)}"
 
 
 def reply_packet(identifier, outcome, text):

@@ -124,6 +124,37 @@ static int check_signer(struct check_run *run, struct verify_trust *trust,
     return r;
 }
 
+/* Every check that this mode demands was reached. The code above sees to that; this is the second
+ * look, since a check that was skipped by mistake would otherwise count as one that held. */
+static bool all_reached(const struct check_run *run, enum dsig_mode mode)
+{
+    static const enum check_id of_both[] = {
+        CHECK_XML_SIZE,           CHECK_XML_ENCODING,        CHECK_XML_VERSION,
+        CHECK_XML_DOCTYPE,        CHECK_XML_LIMITS,          CHECK_XML_WELL_FORMED,
+        CHECK_XML_SIGNATURE_ONE,  CHECK_XML_SIGNATURE_PLACE, CHECK_XML_SIGNATURE_ENVELOPED,
+        CHECK_XML_SIGNATURE_MODE, CHECK_XML_SIGNATURE_SHAPE, CHECK_XML_SIGNATURE_METHOD,
+        CHECK_XML_DIGEST_METHOD,  CHECK_XML_KEYINFO,         CHECK_XML_CERTIFICATES,
+        CHECK_XML_DIGEST,         CHECK_XML_SIGNATURE_VALUE, CHECK_XML_COMMENT_IN_TEXT,
+        CHECK_XML_COMMENTS,       CHECK_XML_TYPE_SIGNED,     CHECK_XML_NAMESPACES_SIGNED,
+        CHECK_SCHEMA_CONFIGURED,
+    };
+    static const enum check_id of_compatibility[] = {CHECK_XML_REFERENCE, CHECK_XML_TRANSFORMS,
+                                                     CHECK_XML_SECOND_OPINION};
+    static const enum check_id of_2_0[] = {CHECK_XML_SELECTION, CHECK_XML_VERIFICATIONS};
+    bool compatibility = mode == DSIG_COMPATIBILITY;
+    const enum check_id *of_mode = compatibility ? of_compatibility : of_2_0;
+    size_t mode_count = compatibility ? sizeof of_compatibility / sizeof of_compatibility[0]
+                                      : sizeof of_2_0 / sizeof of_2_0[0];
+
+    for (size_t i = 0; i < sizeof of_both / sizeof of_both[0]; i++)
+        if (!run->notes[of_both[i]].noted)
+            return false;
+    for (size_t i = 0; i < mode_count; i++)
+        if (!run->notes[of_mode[i]].noted)
+            return false;
+    return checks_all_noted(run, CHECK_PATH_FIRST, CHECK_PATH_LAST);
+}
+
 static int check_document(struct check_run *run, struct verify_trust *trust,
                           const struct verify_request *request, struct dsig_signature *signature,
                           xmlDoc *document, struct verdict *verdict, bool *ret_complete)
@@ -138,7 +169,7 @@ static int check_document(struct check_run *run, struct verify_trust *trust,
     if (r == 0 && checks_going(run))
         r = schema_check(run, trust, signature, document, verdict);
     if (r == 0)
-        *ret_complete = checks_going(run);
+        *ret_complete = checks_going(run) && all_reached(run, signature->mode);
     return r;
 }
 
