@@ -41,6 +41,7 @@ struct program {
     pthread_t loop;
     int ending; /* eventfd: the loop thread shall leave */
     int state_fd, proc_fd;
+    int fuse_fd; /* -1 until mounted; then the session's */
 };
 
 /* --- what others tell of ---------------------------------------------------------------------- */
@@ -243,6 +244,8 @@ static bool on_supervisor(struct program *program)
     int error = 0;
     if (message->type == ROOM_PEER)
         take_peer(program, message);
+    else if (message->type == ROOM_MOUNTED && message->fd_count == 1 && program->fuse_fd < 0)
+        program->fuse_fd = steal_fd(&message->fds[0]);
     else if (message->type == ROOM_TRUST && message->fd_count == 1)
         error = take_trust(&program->fs, message->fds[0]);
     else if (message->type == ROOM_POLICY && message->fd_count == 1)
@@ -385,13 +388,20 @@ static void start(struct program *program, struct ipc_message *message)
     if (error == 0)
         error = take_trust(fs, fds[MOUNT_FD_TRUST]);
     if (error == 0)
-        error = session_new(steal_fd(&fds[MOUNT_FD_FUSE]), ops_table(), fs, &fs->session);
-    if (error == 0)
         error = control_new(fs, steal_fd(&fds[MOUNT_FD_CONTROL]), &program->control);
-    if (error == 0)
-        error = -pthread_create(&program->loop, NULL, loop_run, program);
     if (error < 0)
         room_fail("not started: %s", strerror(-error));
+}
+
+/* After ROOM_READY: the supervisor mounts. Then the loop thread takes over what it says. */
+static int begin_session(struct program *program)
+{
+    struct mountfs *fs = &program->fs;
+    while (program->fuse_fd < 0)
+        if (!on_supervisor(program))
+            return -EPIPE;
+    int error = session_new(program->fuse_fd, ops_table(), fs, &fs->session);
+    return error < 0 ? error : -pthread_create(&program->loop, NULL, loop_run, program);
 }
 
 static void end(struct program *program)
@@ -400,7 +410,8 @@ static void end(struct program *program)
     uint64_t one = 1;
     if (write(program->ending, &one, sizeof one) < 0)
         log_debug("eventfd full");
-    pthread_join(program->loop, NULL);
+    if (program->loop)
+        pthread_join(program->loop, NULL);
     control_free(program->control);
     provide_free(fs->provide);
     record_life(fs, AUDIT_STOP);
@@ -421,7 +432,7 @@ static void end(struct program *program)
 
 int main(void)
 {
-    static struct program program;
+    static struct program program = {.fuse_fd = -1};
     static struct ipc_message message;
     log_init("kosekifs-mount", LOG_LEVEL_INFO);
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
@@ -433,7 +444,9 @@ int main(void)
     ipc_message_done(&message);
     if (room_send_ready() < 0)
         return 1;
-    int error = session_run(program.fs.session, (unsigned)program.setup.mount.fuse_threads);
+    int error = begin_session(&program);
+    if (error == 0)
+        error = session_run(program.fs.session, (unsigned)program.setup.mount.fuse_threads);
     end(&program);
     return error < 0 ? 1 : 0;
 }

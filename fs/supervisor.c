@@ -90,16 +90,25 @@ static void begin_probe(struct supervisor *supervisor)
     supervisor->phase = PHASE_PROBE;
 }
 
-static void begin_mount(struct supervisor *supervisor)
+/* kosekifs-mount opens store, trail and policy before anything is mounted. */
+static void begin_mount_room(struct supervisor *supervisor)
 {
-    const struct supervisor_task *task = supervisor->task;
-    struct child *child = rooms_find(&supervisor->rooms, ROOM_MOUNT, 0);
-    int r = mountpoint_mount(task->mountpoint, task->source, &supervisor->rooms.fuse_fd);
-    if (r < 0)
-        supervisor_end(supervisor, r == -EPERM || r == -EACCES ? EXIT_NOPERM : EXIT_OSERR);
-    else if (rooms_start(&supervisor->rooms, child) < 0)
+    if (rooms_start(&supervisor->rooms, rooms_find(&supervisor->rooms, ROOM_MOUNT, 0)) < 0)
         supervisor_end(supervisor, EXIT_OSERR);
     supervisor->phase = PHASE_MOUNT;
+}
+
+static void mount_and_probe(struct supervisor *supervisor)
+{
+    const struct supervisor_task *task = supervisor->task;
+    int fuse_fd = -1;
+    int r = mountpoint_mount(task->mountpoint, task->source, &fuse_fd);
+    if (r < 0) {
+        supervisor_end(supervisor, r == -EPERM || r == -EACCES ? EXIT_NOPERM : EXIT_OSERR);
+        return;
+    }
+    rooms_send_mounted(rooms_find(&supervisor->rooms, ROOM_MOUNT, 0), &fuse_fd);
+    begin_probe(supervisor);
 }
 
 static void begin_running(struct supervisor *supervisor)
@@ -123,10 +132,10 @@ static void advance(struct supervisor *supervisor)
     if (supervisor->ending)
         return;
     if (supervisor->phase == PHASE_ROOMS && rooms_all_ready(&supervisor->rooms))
-        begin_mount(supervisor);
+        begin_mount_room(supervisor);
     else if (supervisor->phase == PHASE_MOUNT &&
              rooms_find(&supervisor->rooms, ROOM_MOUNT, 0)->state == CHILD_READY)
-        begin_probe(supervisor);
+        mount_and_probe(supervisor);
     else if (supervisor->phase == PHASE_PROBE && supervisor->probe_pid == 0)
         begin_running(supervisor);
 }
@@ -264,7 +273,6 @@ static void end_all(struct supervisor *supervisor)
     unsigned mount = supervisor->rooms.count - 1;
     supervisor_notify("STOPPING=1\nSTATUS=Unmounting %s", supervisor->task->mountpoint->path);
     mountpoint_unmount(supervisor->task->mountpoint);
-    cleanup_close(&supervisor->rooms.fuse_fd);
     if (supervisor->phase != PHASE_RUNNING ||
         !await_end(supervisor, mount, mount, END_UNMOUNTED_MS))
         end_rooms(supervisor, mount, mount, END_MOUNT_MS);

@@ -1,9 +1,9 @@
 /*
  * The supervisor: starts the rooms, mounts, watches, replaces what dies, unmounts.
  *
- * Its phases: ROOMS (keys, link and verify are starting) → MOUNT (mounted, kosekifs-mount is
- * starting) → PROBE (somebody asks the mount a first question) → RUNNING → ending. Whatever fails
- * before RUNNING ends the start, and nothing stays mounted. While RUNNING, keys, link and verify
+ * Its phases: ROOMS (keys, link and verify are starting) → MOUNT (kosekifs-mount is starting) →
+ * PROBE (mounted; somebody asks a first question) → RUNNING → ending. Whatever fails before RUNNING
+ * ends the start, and nothing stays mounted. While RUNNING, keys, link and verify
  * are replaced when they end; without kosekifs-mount there is no mount, so its end is ours.
  */
 #ifndef FS_SUPERVISOR_H

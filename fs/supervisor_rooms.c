@@ -14,7 +14,7 @@
 
 void rooms_init(struct rooms *rooms, const struct supervisor_inputs *inputs, int log_fd)
 {
-    *rooms = (struct rooms){.inputs = inputs, .log_fd = log_fd, .fuse_fd = -1};
+    *rooms = (struct rooms){.inputs = inputs, .log_fd = log_fd};
     child_init(&rooms->list[rooms->count++], ROOM_KEYS, 0);
     child_init(&rooms->list[rooms->count++], ROOM_LINK, 0);
     for (uint32_t i = 0; i < inputs->config.mount.verify_workers; i++)
@@ -74,15 +74,20 @@ static int send_mount_setup(struct rooms *rooms, struct child *child)
                                       .audit = inputs->config.audit,
                                       .alerts = inputs->config.alerts};
     const int fds[MOUNT_FD_COUNT] = {
-        [MOUNT_FD_FUSE] = rooms->fuse_fd,    [MOUNT_FD_CONTROL] = inputs->control.fd,
-        [MOUNT_FD_STATE] = inputs->state_fd, [MOUNT_FD_POLICY] = inputs->policy_fd,
+        [MOUNT_FD_CONTROL] = inputs->control.fd,
+        [MOUNT_FD_STATE] = inputs->state_fd,
+        [MOUNT_FD_POLICY] = inputs->policy_fd,
         [MOUNT_FD_TRUST] = inputs->trust_fd,
     };
-    int r = send_or_kill(child, ROOM_SETUP, &setup, sizeof setup, fds, MOUNT_FD_COUNT);
+    return send_or_kill(child, ROOM_SETUP, &setup, sizeof setup, fds, MOUNT_FD_COUNT);
+}
+
+void rooms_send_mounted(struct child *child, int *fuse_fd)
+{
+    rooms_send(child, ROOM_MOUNTED, NULL, 0, *fuse_fd);
     /* With our copy closed the mount ends when kosekifs-mount does, whatever becomes of us. */
-    cleanup_close(&rooms->fuse_fd);
-    rooms->fuse_fd = -1;
-    return r;
+    cleanup_close(fuse_fd);
+    *fuse_fd = -1;
 }
 
 static int send_setup(struct rooms *rooms, struct child *child)

@@ -22,7 +22,6 @@ enum {
 struct rooms {
     const struct supervisor_inputs *inputs;
     int log_fd;
-    int fuse_fd; /* the connection to the kernel until kosekifs-mount has it; else -1 */
     unsigned count;
     struct child list[ROOMS_MAX]; /* keys, link, verify workers, mount */
     uint64_t trust_serial;        /* counts the bundles of this run */
@@ -44,6 +43,9 @@ void rooms_send(struct child *child, enum room_message type, const void *payload
                 int fd);
 /* Sends inputs->trust_fd. */
 void rooms_send_trust(struct rooms *rooms, struct child *child);
+
+/* Hands the connection to the kernel to kosekifs-mount and closes ours. */
+void rooms_send_mounted(struct child *child, int *fuse_fd);
 
 /* A child ended and shall come back: sets the time for it, which is returned in ms from now. */
 int64_t rooms_schedule_restart(struct child *child);

@@ -29,7 +29,7 @@ class Verify(unittest.TestCase):
 
     def test_bad(self):
         words = {"K2026-000201.pdf": "TOTAL-FAILED HASH_FAILURE", "K2026-000202.pdf": "TOTAL-FAILED",
-                 "K2026-000204.pdf": "SIGNED_DATA_NOT_FOUND", "K2026-000207.pdf": "REVOKED"}
+                 "K2026-000204.pdf": "FORMAT_FAILURE", "K2026-000207.pdf": "REVOKED"}
         for name, (outcome, _) in expectations().items():
             if outcome == "OK":
                 continue

@@ -197,7 +197,7 @@ static void misbehave(void)
 }
 
 /* False when the supervisor is gone. */
-static bool hear_supervisor(void)
+static bool hear_supervisor(int *fuse_fd)
 {
     static struct ipc_message message;
     struct room_peer peer;
@@ -207,6 +207,8 @@ static bool hear_supervisor(void)
     if (message.type == ROOM_PEER && ipc_message_take(&message, &peer, sizeof peer, 1) == 0) {
         note("peer %s %u", room_role_name(peer.role), peer.index);
         message.fds[0] = -1; /* kept: a good room keeps its neighbours */
+    } else if (message.type == ROOM_MOUNTED && message.fd_count == 1) {
+        *fuse_fd = steal_fd(&message.fds[0]);
     } else if (message.type == ROOM_TRUST && message.fd_count == 1) {
         on_trust(&message);
     } else if (message.type == ROOM_POLICY && message.fd_count == 1) {
@@ -222,9 +224,9 @@ static bool hear_supervisor(void)
     return true;
 }
 
-static void run(int fuse_fd)
+static void run(void)
 {
-    for (;;) {
+    for (int fuse_fd = -1;;) {
         struct pollfd set[2] = {{.fd = ROOM_FD, .events = POLLIN},
                                 {.fd = fuse_fd, .events = POLLIN}};
         if (poll(set, 2, -1) < 0)
@@ -233,7 +235,7 @@ static void run(int fuse_fd)
             note("unmounted");
             exit(0);
         }
-        if (set[0].revents != 0 && !hear_supervisor()) {
+        if (set[0].revents != 0 && !hear_supervisor(&fuse_fd)) {
             note("supervisor gone");
             if (is("deaf"))
                 pause();
@@ -261,7 +263,10 @@ int main(void)
         raise(SIGKILL);
     if (room_receive_setup(setup_size(), &setup) < 0)
         room_fail("no setup of the right size");
-    note("setup with %u descriptors", setup.fd_count);
+    struct stat status = {0};
+    fstat(setup.fds[setup.fd_count - 1], &status);
+    note("setup with %u descriptors, the last of size %lld", setup.fd_count,
+         (long long)status.st_size);
     if (strncmp(behaviour, "fail ", 5) == 0)
         room_fail("%s", behaviour + 5);
     if (is("mute"))
@@ -271,5 +276,5 @@ int main(void)
     misbehave();
     if (is("crash-when-ready"))
         raise(SIGSEGV);
-    run(strcmp(role, "mount") == 0 ? setup.fds[MOUNT_FD_FUSE] : -1);
+    run();
 }
