@@ -68,8 +68,8 @@ struct alert {
 /*
  * To the supervisor, over the room's socket: run the hook. Every field is checked there with
  * alert_message_valid(). The hook gets the fields in its environment (KOSEKIFS_ALERT_ID, _SEVERITY,
- * _KIND, _SUBJECT, _TEXT, _ACTION, _COUNT, _TIME), no argument, no standard input. Subject and text
- * hold nothing that a caller chose besides certificate names, which have a grammar.
+ * _KIND, _SUBJECT, _TEXT, _ACTION, _COUNT, _TIME), no argument, no standard input. No field
+ * holds anything that a caller chose, nor the name of a certificate.
  */
 enum { ROOM_ALERT = 0x200 };
 struct alert_message {

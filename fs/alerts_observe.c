@@ -1,4 +1,5 @@
-/* What is unusual in the stream of events. */
+/* What is unusual in the stream of events. Alerts go to logs and mails: they name users, never
+ * certificates, which the trail has. */
 #include "fs/alerts.h"
 
 #include "base/clock.h"
@@ -97,19 +98,20 @@ static void look_at_caller(struct alerts *alerts, const struct audit_event *even
 {
     char subject[ALERT_SUBJECT_SIZE];
     subject_of(event->caller->uid, subject);
-    const char *name = event->name ? event->name : "";
+    const char *affair = event->affair ? event->affair : "?";
     if (event->kind == AUDIT_OPEN && event->result == AUDIT_DENIED && event->reason &&
         strcmp(event->reason, "out_of_hours") == 0)
         alerts_raise(alerts, ALERT_WARNING, ALERT_OUT_OF_HOURS, subject,
                      "Ask the user; somebody else may be using the account.",
-                     "Tried to open %s outside the hours of its affair.", name);
+                     "Tried to open a certificate outside the hours of affair %s.", affair);
     bool scanner = event->role && strcmp(event->role, "scanner") == 0;
     if (event->kind == AUDIT_OPEN && event->caller->uid == 0 && alerts->config.root && !scanner)
         alerts_raise(alerts, event->result == AUDIT_OK ? ALERT_WARNING : ALERT_NOTICE,
                      ALERT_ROOT_ACCESS, subject,
                      "Find out which program does this as root; name a scanner or backup in "
                      "[roles] of the access policy.",
-                     "root %s %s.", event->result == AUDIT_OK ? "opened" : "tried to open", name);
+                     "root %s a certificate.",
+                     event->result == AUDIT_OK ? "opened" : "tried to open");
 }
 
 static void look_at_trail(struct alerts *alerts, const struct audit_event *event, int error)

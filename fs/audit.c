@@ -68,8 +68,9 @@ static int append(struct audit *audit, const struct audit_event *event)
     audit->stamp = stamp;
     memcpy(audit->hash, hash, SHA256_SIZE);
     audit->written++;
-    if (event->kind == AUDIT_OPEN && event->result == AUDIT_OK)
-        replay_add(audit->replay, event->connection, event->unique);
+    if (event->kind == AUDIT_OPEN)
+        replay_add(audit->replay, event->connection,
+                   audit_replay_key(event->unique, event->result));
     bool hurry = audit_sinks_push(audit->sinks, event, stamp.time_ns, line, audit->line.size);
     if (!audit->unsynced || (hurry && !audit->hurry)) {
         audit->unsynced_since_ms =
@@ -253,8 +254,8 @@ static int sync_alone(struct audit *audit)
 
 static int write_locked(struct audit *audit, const struct audit_event *event)
 {
-    if (event->kind == AUDIT_OPEN && event->result == AUDIT_OK &&
-        replay_find(audit->replay, event->connection, event->unique))
+    if (event->kind == AUDIT_OPEN && replay_find(audit->replay, event->connection,
+                                                 audit_replay_key(event->unique, event->result)))
         return AUDIT_ALREADY;
     int r = make_ready(audit);
     if (r == 0)

@@ -129,10 +129,11 @@ _must_use_ int audit_config_check(const struct config_audit *config, const char 
                                   config_report *report, void *context);
 
 /*
- * Writes one event. 0: written (and synced, as the mode says). AUDIT_ALREADY: this OPEN, granted,
- * is on record from before a crash, under the same connection and unique; go on as with 0. A
- * negative errno: not on record; nothing may be served for it (EPERM). Each further call tries
- * again, so service resumes by itself; the number of events that were lost is then recorded first.
+ * Writes one event. 0: written (and synced, as the mode says). AUDIT_ALREADY: this OPEN is on
+ * record from before a crash, under the same connection and unique and with the same result; go on
+ * as with 0. A negative errno: not on record; nothing may be served for it (EPERM). Each further
+ * call tries again, so service resumes by itself; the number of events that were lost is then
+ * recorded first.
  */
 _must_use_ int audit_write(struct audit *audit, const struct audit_event *event);
 

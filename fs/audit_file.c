@@ -121,8 +121,8 @@ static int walk_line(struct walk *walk, struct bytes line, struct replay *replay
     walk->known = true;
     walk->sequence = fields.sequence;
     memcpy(walk->hash, hash, SHA256_SIZE);
-    if (fields.granted_open && !walk->bad)
-        replay_add(replay, fields.connection, fields.unique);
+    if (fields.is_open && !walk->bad)
+        replay_add(replay, fields.connection, audit_replay_key(fields.unique, fields.result));
     return 0;
 }
 

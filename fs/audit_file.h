@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/crypto.h"
+#include "fs/audit.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -33,9 +34,16 @@ struct audit_tail {
     bool is_damaged;
 };
 
+/* An answer given before a crash and one given after it are the same record only if they say the
+ * same: the policy may have changed between them. */
+static inline uint64_t audit_replay_key(uint64_t unique, enum audit_result result)
+{
+    return unique ? unique * AUDIT_RESULT_COUNT + result : 0;
+}
+
 /*
  * Opens the newest file (makes number 1 if there is none), cuts a torn last line, finds the last
- * record and puts the granted opens near the end into `replay`.
+ * record and puts the answered opens near the end into `replay`.
  */
 _must_use_ int audit_file_open(int directory_fd, struct replay *replay, struct audit_file *ret_file,
                                struct audit_tail *ret_tail);

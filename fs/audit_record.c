@@ -304,9 +304,13 @@ int audit_record_fields(struct bytes event, struct audit_fields *ret_fields)
     fields.sequence = (uint64_t)sequence;
 
     const char *request = json_get_text(json, "request");
-    if (request && text_is(json, "kind", kind_names[AUDIT_OPEN]) &&
-        text_is(json, "result", result_names[AUDIT_OK]))
-        fields.granted_open = parse_request(request, &fields.connection, &fields.unique);
+    if (request && text_is(json, "kind", kind_names[AUDIT_OPEN])) {
+        while (fields.result < AUDIT_RESULT_COUNT &&
+               !text_is(json, "result", result_names[fields.result]))
+            fields.result++;
+        fields.is_open = fields.result < AUDIT_RESULT_COUNT &&
+                         parse_request(request, &fields.connection, &fields.unique);
+    }
 
     const struct json *detail = json_get(json, "detail");
     const char *previous = detail ? json_get_text(detail, AUDIT_DETAIL_PREVIOUS) : NULL;

@@ -55,9 +55,10 @@ _must_use_ int audit_record_hash(struct bytes event, const uint8_t previous[SHA2
 /* What the trail itself needs to know of an event that was read; texts may be missing. */
 struct audit_fields {
     uint64_t sequence;
-    bool granted_open;           /* an OPEN with result ok … */
-    uint64_t connection, unique; /* … that answered this request */
-    bool begins_file;            /* first record of a file: it names the hash before it */
+    bool is_open; /* an OPEN that answered this request */
+    enum audit_result result;
+    uint64_t connection, unique;
+    bool begins_file; /* first record of a file: it names the hash before it */
     uint8_t previous[SHA256_SIZE];
 };
 /* -EBADMSG: not an event; -ENOMEM. */

@@ -109,6 +109,7 @@ static void a_replayed_open_is_on_record_once(void **state)
                                        .connection = 0xfeedfacefeedface,
                                        .unique = 202};
     assert_int_equal(audit_write(audit, &denied), 0);
+    assert_int_equal(audit_write(audit, &denied), AUDIT_ALREADY);
     assert_int_equal(trail_write(audit, 0, 0), 0);
     assert_int_equal(trail_write(audit, 0, 0), 0);
     audit_close(audit);
