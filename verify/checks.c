@@ -108,6 +108,9 @@ static enum verdict_outcome at_level(const struct check_run *run, enum check_id 
 }
 
 static void note(struct check_run *run, enum check_id id, enum verdict_outcome strict,
+                 const char *format, va_list arguments) _printf_(4, 0);
+
+static void note(struct check_run *run, enum check_id id, enum verdict_outcome strict,
                  const char *format, va_list arguments)
 {
     struct check_note *slot = &run->notes[id];

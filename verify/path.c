@@ -33,6 +33,7 @@ struct attempt {
     char text[FAULT_COUNT][120];
     int64_t crl_from_s, crl_until_s; /* of the lists used; until 0 = none was used */
     bool crl_weak;                   /* signed with another digest than SHA-2 */
+    bool out_of_memory;
 };
 
 static enum fault fault_of(int error)
@@ -95,6 +96,10 @@ static int on_finding(int ok, X509_STORE_CTX *context)
     int error = X509_STORE_CTX_get_error(context);
     int depth = X509_STORE_CTX_get_error_depth(context);
     enum fault fault = fault_of(error);
+    if (error == X509_V_ERR_OUT_OF_MEM) {
+        attempt->out_of_memory = true;
+        return 0;
+    }
     if (fault == FAULT_REVOCATION && depth == sk_X509_num(X509_STORE_CTX_get0_chain(context)) - 1)
         return 1;
     add_fault(attempt, fault, depth, X509_verify_cert_error_string(error));
@@ -240,22 +245,24 @@ static bool note_facts(struct check_run *run, const struct verify_trust *trust,
     return true;
 }
 
-/* 1 = OpenSSL ran to its end, whatever it found; *ret_chain is the caller's. */
+/* 0 = OpenSSL ran to its end, whatever it found; *ret_chain is the caller's. */
 static int run_openssl(struct verify_trust *trust, struct signer_slot *slot, int64_t time_s,
                        struct attempt *attempt, STACK_OF(X509) * *ret_chain)
 {
     X509_STORE_CTX *context = X509_STORE_CTX_new();
 
     if (!context ||
-        !X509_STORE_CTX_init(context, trust->store, slot->signer.certificate, slot->others)) {
+        !X509_STORE_CTX_init(context, trust->store, slot->signer.certificate, slot->others) ||
+        !X509_STORE_CTX_set_app_data(context, attempt)) {
         X509_STORE_CTX_free(context);
         return -ENOMEM;
     }
     X509_STORE_CTX_set_time(context, 0, time_s);
-    X509_STORE_CTX_set_app_data(context, attempt);
     X509_STORE_CTX_set_verify_cb(context, on_finding);
     int verified = X509_verify_cert(context);
     bool faulty = false;
+    if (X509_STORE_CTX_get_error(context) == X509_V_ERR_OUT_OF_MEM)
+        attempt->out_of_memory = true;
     for (int i = 0; i < FAULT_COUNT; i++)
         faulty = faulty || attempt->faulty[i];
     /* OpenSSL refused without telling the callback why: out of memory, or misuse. */
@@ -265,7 +272,9 @@ static int run_openssl(struct verify_trust *trust, struct signer_slot *slot, int
     *ret_chain = X509_STORE_CTX_get1_chain(context);
     X509_STORE_CTX_free(context);
     ERR_clear_error();
-    return *ret_chain || attempt->faulty[FAULT_BUILT] ? 0 : -ENOMEM;
+    if (attempt->out_of_memory || (!*ret_chain && !attempt->faulty[FAULT_BUILT]))
+        return -ENOMEM;
+    return 0;
 }
 
 static void remember(struct signer_slot *slot, const struct check_run *run,

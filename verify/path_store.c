@@ -100,6 +100,17 @@ static int decode_others(struct signer_slot *slot, const struct bytes *others, s
     return 0;
 }
 
+/* After OpenSSL said no: a shortage of memory is not the certificate's fault. Empties the queue. */
+static int why_openssl_failed(int otherwise)
+{
+    unsigned long error;
+    int r = otherwise;
+
+    while ((error = ERR_get_error()))
+        r = ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE ? -ENOMEM : r;
+    return r;
+}
+
 static bool prepare_verification(struct signer_slot *slot)
 {
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(NULL, slot->signer.key, NULL);
@@ -119,6 +130,14 @@ bool path_time(const ASN1_TIME *time, int64_t *ret_seconds)
                             tm.tm_sec, ret_seconds);
 }
 
+static bool says_rsa(const X509 *certificate)
+{
+    ASN1_OBJECT *algorithm = NULL;
+
+    X509_PUBKEY_get0_param(&algorithm, NULL, NULL, NULL, X509_get_X509_PUBKEY(certificate));
+    return OBJ_obj2nid(algorithm) == NID_rsaEncryption;
+}
+
 static int fill_slot(struct signer_slot *slot, struct bytes certificate, const struct bytes *others,
                      size_t other_count)
 {
@@ -129,12 +148,16 @@ static int fill_slot(struct signer_slot *slot, struct bytes certificate, const s
     if (!signer->certificate)
         return PATH_UNDECODABLE;
     signer->key = X509_get0_pubkey(signer->certificate);
-    if (!signer->key ||
+    if (!signer->key || EVP_PKEY_get_size(signer->key) <= 0 ||
         !path_time(X509_get0_notBefore(signer->certificate), &signer->not_before_s) ||
         !path_time(X509_get0_notAfter(signer->certificate), &signer->not_after_s))
         return PATH_UNDECODABLE;
-    if (EVP_PKEY_get_base_id(signer->key) == EVP_PKEY_RSA && !prepare_verification(slot))
-        return PATH_UNDECODABLE;
+    if (EVP_PKEY_get_base_id(signer->key) == EVP_PKEY_RSA) {
+        if (!prepare_verification(slot))
+            return PATH_UNDECODABLE;
+    } else if (says_rsa(signer->certificate)) {
+        return PATH_UNDECODABLE; /* OpenSSL could not make a key of it */
+    }
     r = dn_format(X509_get_subject_name(signer->certificate), signer->unverified_subject,
                   sizeof signer->unverified_subject);
     if (r == 0)
@@ -199,8 +222,9 @@ int path_signer_get(struct verify_trust *trust, struct bytes certificate,
     if (!slot) {
         slot = oldest_slot(cache);
         slot_clear(slot);
-        r = fill_slot(slot, certificate, others, other_count);
         ERR_clear_error();
+        r = fill_slot(slot, certificate, others, other_count);
+        r = r == 0 ? 0 : why_openssl_failed(r);
         if (r != 0) {
             slot_clear(slot);
             return r;
@@ -223,8 +247,8 @@ int path_signature_good(const struct path_signer *signer, const uint8_t digest[S
 
     if (!slot->verification || signature.size != (size_t)EVP_PKEY_get_size(signer->key))
         return 0;
+    ERR_clear_error();
     int r =
         EVP_PKEY_verify(slot->verification, signature.data, signature.size, digest, SHA256_SIZE);
-    ERR_clear_error();
-    return r == 1;
+    return r == 1 ? 1 : why_openssl_failed(0);
 }

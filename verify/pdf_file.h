@@ -24,7 +24,7 @@ enum {
     PDF_OBJECT_STREAM_MAX = 4096,
     PDF_SECTION_MAX = 256,              /* cross-reference sections */
     PDF_EDGE_MAX = 256 * 1024,          /* references */
-    PDF_LOOKUP_MAX = 64 * 1024 * 1024,  /* bytes read again to follow references */
+    PDF_LOOKUP_MAX = 16 * 1024 * 1024,  /* bytes read again to follow references */
     PDF_INFLATE_MAX = 64 * 1024 * 1024, /* inflated bytes, all streams together */
 };
 

@@ -297,8 +297,8 @@ static bool is_begin(struct bytes content, size_t position)
 
     return left > 2 && content.data[position + 1] == 'I' &&
            !pdf_is_regular(content.data[position + 2]) &&
-           (position == 0 || (!pdf_is_regular(content.data[position - 1]) &&
-                              content.data[position - 1] != '/'));
+           (position == 0 ||
+            (!pdf_is_regular(content.data[position - 1]) && content.data[position - 1] != '/'));
 }
 
 int pdf_inline_scan(struct bytes content, uint64_t inflate_max,
@@ -310,23 +310,16 @@ int pdf_inline_scan(struct bytes content, uint64_t inflate_max,
     *ret_finding = (struct pdf_inline_finding){.finding = PDF_INLINE_FIT};
     while (scan.position < content.size && r == 0) {
         size_t i = scan.position;
-        switch (content.data[i]) {
-        case '(':
+        uint8_t byte = content.data[i];
+        if (byte == '(') {
             scan.position = skip_string(content, i);
-            break;
-        case '%':
+        } else if (byte == '%') {
             scan.position = skip_until(content, i, '\n', '\r');
-            break;
-        case 'B':
-            if (is_begin(content, i)) {
-                scan.position = i + 2;
-                r = take_image(&scan);
-                break;
-            }
-            /* fall through */
-        default:
+        } else if (byte == 'B' && is_begin(content, i)) {
+            scan.position = i + 2;
+            r = take_image(&scan);
+        } else {
             scan.position = i + 1;
-            break;
         }
     }
     return r;
