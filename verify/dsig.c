@@ -87,7 +87,7 @@ int dsig_read(struct check_run *run, const xmlDoc *document, struct dsig_signatu
     }
     if (!dsig_take(&cursor, DSIG_NS, "KeyInfo", &signature->key_info) || !dsig_leave(&cursor) ||
         !read_signed_info(run, signature))
-        return 0;
+        return signature->memory_short ? -ENOMEM : 0;
     int r = read_value(run, value, signature);
     if (r == 0 && checks_going(run))
         r = dsig_read_keyinfo(run, signature);

@@ -50,6 +50,7 @@ struct dsig_signature {
     const xmlNode *transform; /* of 2.0 mode */
     enum dsig_mode mode;
     bool xpath_enveloped;
+    bool memory_short; /* a part could not be read for that reason */
     struct dsig_method signed_info_method, reference_method;
     struct c14n_selection selection; /* what the Reference covers */
     const xmlAttr *id;               /* of the document element, for URI="#id"; NULL for URI="" */

@@ -10,6 +10,7 @@
 
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
+#include <openssl/err.h>
 #include <openssl/x509v3.h>
 
 static int certificate_add(struct check_run *run, const xmlNode *element,
@@ -142,7 +143,17 @@ static bool path_is_one(X509 *const *certificates, size_t count, size_t signer)
     return true;
 }
 
-static void certificates_check(struct check_run *run, struct dsig_signature *signature)
+bool dsig_memory_was_short(void)
+{
+    unsigned long error;
+    bool found = false;
+
+    while ((error = ERR_get_error()) != 0)
+        found = found || ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE;
+    return found;
+}
+
+static int certificates_check(struct check_run *run, struct dsig_signature *signature)
 {
     X509 *certificates[PATH_CERTIFICATE_MAX] = {NULL};
     size_t count = signature->certificate_count;
@@ -150,8 +161,9 @@ static void certificates_check(struct check_run *run, struct dsig_signature *sig
 
     if (count == 1) {
         checks_pass(run, CHECK_XML_CERTIFICATES);
-        return;
+        return 0;
     }
+    ERR_clear_error();
     for (size_t i = 0; i < count && good; i++) {
         certificates[i] = certificate_decode(&signature->certificates[i]);
         good = certificates[i] != NULL;
@@ -162,8 +174,11 @@ static void certificates_check(struct check_run *run, struct dsig_signature *sig
     }
     for (size_t i = 0; i < count; i++)
         X509_free(certificates[i]);
+    if (dsig_memory_was_short())
+        return -ENOMEM;
     checks_that(run, CHECK_XML_CERTIFICATES, good,
                 "the %zu certificates do not form one path from the signer upwards", count);
+    return 0;
 }
 
 int dsig_read_keyinfo(struct check_run *run, struct dsig_signature *signature)
@@ -199,8 +214,7 @@ int dsig_read_keyinfo(struct check_run *run, struct dsig_signature *signature)
     }
     checks_pass(run, CHECK_XML_KEYINFO_ONLY);
     checks_pass(run, CHECK_XML_CERTIFICATE_TWICE);
-    certificates_check(run, signature);
-    return 0;
+    return certificates_check(run, signature);
 }
 
 /* Hints about the certificate */

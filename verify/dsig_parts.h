@@ -63,6 +63,9 @@ _must_use_ int dsig_read_keyinfo(struct check_run *run, struct dsig_signature *s
 _must_use_ int dsig_check_keyinfo(struct check_run *run, const struct dsig_signature *signature,
                                   const struct path_signer *signer);
 
+/* Empties OpenSSL's error queue; true if one of the errors was a shortage of memory. */
+bool dsig_memory_was_short(void);
+
 /* dsig_base64.c: decodes base64 with white space anywhere, canonical otherwise: padding complete,
  * unused bits zero. -EBADMSG; as buffer_append(). */
 _must_use_ int dsig_base64(const char *text, struct buffer *out);

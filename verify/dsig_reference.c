@@ -224,7 +224,11 @@ static bool read_digest(struct check_run *run, const xmlNode *element,
     buffer_init(&digest, SHA256_SIZE);
     if (!dsig_enter_text(run, CHECK_XML_SIGNATURE_SHAPE, element, dsig_no_attributes, &text))
         return false;
-    if (dsig_base64(text, &digest) < 0 || digest.size != SHA256_SIZE)
+    int r = dsig_base64(text, &digest);
+    signature->memory_short = r == -ENOMEM;
+    if (signature->memory_short)
+        return false;
+    if (r < 0 || digest.size != SHA256_SIZE)
         return checks_fail(run, CHECK_XML_SIGNATURE_SHAPE,
                            "line %ld: DigestValue is not the base64 form of 32 bytes",
                            xml_line(element));

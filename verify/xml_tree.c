@@ -97,19 +97,22 @@ int xml_parse(struct bytes utf8, char *ret_message, xmlDoc **ret_document)
     xml_library_init();
     if (utf8.size > XML_DOCUMENT_MAX)
         return XML_MALFORMED;
-    xmlParserCtxt *context = xmlNewParserCtxt();
+    xmlParserCtxt *context = xmlCreateMemoryParserCtxt((const char *)utf8.data, (int)utf8.size);
     if (!context)
         return -ENOMEM;
-    xmlSetStructuredErrorFunc(&errors, structured_error);
     /* NOENT: the five predefined entities become text; xml_scan() has seen that there are no
-     * others. The encoding given here overrides the declaration: the bytes were converted. */
-    xmlDoc *document =
-        xmlCtxtReadMemory(context, (const char *)utf8.data, (int)utf8.size, NULL, "UTF-8",
-                          XML_PARSE_NONET | XML_PARSE_NOENT | XML_PARSE_NOCDATA |
-                              XML_PARSE_COMPACT | XML_PARSE_BIG_LINES);
+     * others. IGNORE_ENC: the bytes are UTF-8, whatever was declared before they were converted. */
+    xmlCtxtUseOptions(context, XML_PARSE_NONET | XML_PARSE_NOENT | XML_PARSE_NOCDATA |
+                                   XML_PARSE_COMPACT | XML_PARSE_BIG_LINES | XML_PARSE_IGNORE_ENC);
+    xmlSetStructuredErrorFunc(&errors, structured_error);
+    /* libxml2 does not look whether there was memory for its input. */
+    if (context->input)
+        xmlParseDocument(context);
     xmlSetStructuredErrorFunc(NULL, NULL);
+    xmlDoc *document = context->myDoc;
+    context->myDoc = NULL;
     bool good = document && context->wellFormed && context->nsWellFormed && !errors.failed;
-    bool memory = errors.memory || context->errNo == XML_ERR_NO_MEMORY;
+    bool memory = !context->input || errors.memory || context->errNo == XML_ERR_NO_MEMORY;
     xmlFreeParserCtxt(context);
     if (good && !memory) {
         *ret_document = document;
