@@ -278,9 +278,10 @@ int cms_verify(struct check_run *run, struct verify_trust *trust, const struct c
     if (!checks_that(run, CHECK_CMS_SIGNATURE, r == 1,
                      "the signature value was not made with the key of the signer's certificate"))
         return 0;
-    if (!cms_check_signing_certificate(run, cms))
-        return 0;
-    cms_check_unsigned(run, cms);
-    *ret_signer = signer;
-    return 0;
+    r = cms_check_signing_certificate(run, cms);
+    if (r == 0 && checks_going(run))
+        r = cms_check_unsigned(run, cms);
+    if (r == 0 && checks_going(run))
+        *ret_signer = signer;
+    return r;
 }

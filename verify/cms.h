@@ -46,10 +46,10 @@ _must_use_ int cms_verify(struct check_run *run, struct verify_trust *trust, con
 /* cms_attributes.c: notes CMS_ATTRIBUTES. */
 _must_use_ bool cms_read_attributes(struct check_run *run, struct bytes content,
                                     struct cms_attributes *ret_attributes);
-/* Notes CMS_SIGNING_CERTIFICATE. */
-_must_use_ bool cms_check_signing_certificate(struct check_run *run, const struct cms *cms);
-/* Notes CMS_UNSIGNED and CMS_TIMESTAMP. */
-void cms_check_unsigned(struct check_run *run, const struct cms *cms);
+/* Notes CMS_SIGNING_CERTIFICATE and CMS_PROTECTION. 0, or -ENOMEM. */
+_must_use_ int cms_check_signing_certificate(struct check_run *run, const struct cms *cms);
+/* Notes CMS_UNSIGNED and CMS_TIMESTAMP. 0, or -ENOMEM. */
+_must_use_ int cms_check_unsigned(struct check_run *run, const struct cms *cms);
 
 /* An AlgorithmIdentifier whose parameters are NULL or absent. */
 _must_use_ bool cms_algorithm(struct der *der, struct der_element *ret_oid, bool *ret_has_null);

@@ -118,13 +118,17 @@ static const EVP_MD *digest_of(const struct der_element *oid, bool allow_sha1)
     return allow_sha1 && der_is_oid(*oid, oid_sha1) ? EVP_sha1() : NULL;
 }
 
-static bool digest_is(const EVP_MD *digest, struct bytes content, struct bytes expected)
+/* 1 = it is, 0 = it is not, -ENOMEM. */
+static int digest_is(const EVP_MD *digest, struct bytes content, struct bytes expected)
 {
     uint8_t value[EVP_MAX_MD_SIZE];
     unsigned size = 0;
 
-    return digest && EVP_Digest(content.data, content.size, value, &size, digest, NULL) == 1 &&
-           bytes_equal(bytes_of(value, size), expected);
+    if (!digest)
+        return 0;
+    if (EVP_Digest(content.data, content.size, value, &size, digest, NULL) != 1)
+        return -ENOMEM;
+    return bytes_equal(bytes_of(value, size), expected);
 }
 
 /* IssuerSerial ::= SEQUENCE { issuer GeneralNames, serialNumber INTEGER } */
@@ -143,8 +147,8 @@ static bool issuer_serial_is(struct der *der, const struct cms *cms)
            bytes_equal(name.content, cms->issuer) && bytes_equal(serial.content, cms->serial);
 }
 
-/* The first ESSCertID is the signer's (RFC 5035 3). */
-static bool signing_certificate_is(struct bytes value, bool version_2, const struct cms *cms)
+/* The first ESSCertID is the signer's (RFC 5035 3). As digest_is(). */
+static int signing_certificate_is(struct bytes value, bool version_2, const struct cms *cms)
 {
     struct der der = der_of(value);
     struct der_element outer, list, id, hash, oid;
@@ -152,22 +156,24 @@ static bool signing_certificate_is(struct bytes value, bool version_2, const str
     bool has_null;
 
     if (!der_expect(&der, DER_SEQUENCE, &outer))
-        return false;
+        return 0;
     der = der_of(outer.content);
     if (!der_expect(&der, DER_SEQUENCE, &list))
-        return false;
+        return 0;
     der = der_of(list.content);
     if (!der_expect(&der, DER_SEQUENCE, &id))
-        return false;
+        return 0;
     der = der_of(id.content);
     if (version_2 && der_peek(&der, DER_SEQUENCE)) {
         if (!cms_algorithm(&der, &oid, &has_null))
-            return false;
+            return 0;
         digest = digest_of(&oid, true);
     }
-    if (!der_expect(&der, DER_OCTET_STRING, &hash) ||
-        !digest_is(digest, cms->certificate, hash.content))
-        return false;
+    if (!der_expect(&der, DER_OCTET_STRING, &hash))
+        return 0;
+    int r = digest_is(digest, cms->certificate, hash.content);
+    if (r <= 0)
+        return r;
     return der_at_end(&der) || (issuer_serial_is(&der, cms) && der_at_end(&der));
 }
 
@@ -188,25 +194,28 @@ static bool protection_holds(const struct cms *cms)
     return der_expect(&der, DER_OID, &oid) && bytes_equal(oid.content, cms->signature_algorithm);
 }
 
-bool cms_check_signing_certificate(struct check_run *run, const struct cms *cms)
+int cms_check_signing_certificate(struct check_run *run, const struct cms *cms)
 {
     const struct cms_attributes *attributes = &cms->attributes;
-    bool holds = true;
+    int holds = 1;
 
     if (attributes->signing_certificate.size)
         holds = signing_certificate_is(attributes->signing_certificate, false, cms);
-    if (attributes->signing_certificate_v2.size)
-        holds = holds && signing_certificate_is(attributes->signing_certificate_v2, true, cms);
-    if (!checks_that(run, CHECK_CMS_SIGNING_CERTIFICATE, holds,
-                     "the signing-certificate attribute names another certificate"))
-        return false;
-    return checks_that(run, CHECK_CMS_PROTECTION,
-                       !attributes->algorithm_protection.size || protection_holds(cms),
-                       "the algorithm-protection attribute names other algorithms");
+    if (holds == 1 && attributes->signing_certificate_v2.size)
+        holds = signing_certificate_is(attributes->signing_certificate_v2, true, cms);
+    if (holds < 0)
+        return holds;
+    if (checks_that(run, CHECK_CMS_SIGNING_CERTIFICATE, holds,
+                    "the signing-certificate attribute names another certificate"))
+        checks_that(run, CHECK_CMS_PROTECTION,
+                    !attributes->algorithm_protection.size || protection_holds(cms),
+                    "the algorithm-protection attribute names other algorithms");
+    return 0;
 }
 
-/* RFC 3161 2.4.2: down to the message imprint, which must be that of the signature value. */
-static bool time_stamp_is_over(struct bytes token, struct bytes signature)
+/* RFC 3161 2.4.2: down to the message imprint, which must be that of the signature value.
+ * As digest_is(). */
+static int time_stamp_is_over(struct bytes token, struct bytes signature)
 {
     struct der der = der_of(token);
     struct der_element element, imprint, oid, hash;
@@ -216,34 +225,36 @@ static bool time_stamp_is_over(struct bytes token, struct bytes signature)
     for (size_t i = 0; i < sizeof way; i++) {
         if (way[i] == DER_CONTEXT &&
             (!der_expect(&der, DER_OID, &element) || !der_is_oid(element, oid_signed_data)))
-            return false;
+            return 0;
         if (!der_expect(&der, way[i], &element) || !der_at_end(&der))
-            return false;
+            return 0;
         der = der_of(element.content);
     }
     if (!der_expect(&der, DER_INTEGER, &element) || !der_expect(&der, DER_SET, &element) ||
         !der_expect(&der, DER_SEQUENCE, &element))
-        return false;
+        return 0;
     der = der_of(element.content);
     if (!der_expect(&der, DER_OID, &element) || !der_is_oid(element, oid_tst_info) ||
         !der_expect(&der, DER_CONTEXT, &element))
-        return false;
+        return 0;
     der = der_of(element.content);
     if (!der_expect(&der, DER_OCTET_STRING, &element))
-        return false;
+        return 0;
     der = der_of(element.content);
     if (!der_expect(&der, DER_SEQUENCE, &element))
-        return false;
+        return 0;
     der = der_of(element.content);
     if (!der_expect(&der, DER_INTEGER, &element) || !der_expect(&der, DER_OID, &element) ||
         !der_expect(&der, DER_SEQUENCE, &imprint))
-        return false;
+        return 0;
     der = der_of(imprint.content);
-    return cms_algorithm(&der, &oid, &has_null) && der_expect(&der, DER_OCTET_STRING, &hash) &&
-           der_at_end(&der) && digest_is(digest_of(&oid, false), signature, hash.content);
+    if (!cms_algorithm(&der, &oid, &has_null) || !der_expect(&der, DER_OCTET_STRING, &hash) ||
+        !der_at_end(&der))
+        return 0;
+    return digest_is(digest_of(&oid, false), signature, hash.content);
 }
 
-void cms_check_unsigned(struct check_run *run, const struct cms *cms)
+int cms_check_unsigned(struct check_run *run, const struct cms *cms)
 {
     struct der der = der_of(cms->unsigned_attributes);
     bool time_stamp_seen = false;
@@ -257,9 +268,12 @@ void cms_check_unsigned(struct check_run *run, const struct cms *cms)
             break;
         }
         time_stamp_seen = true;
-        if (!time_stamp_is_over(value.whole, cms->signature))
-            checks_fail(run, CHECK_CMS_TIMESTAMP, "the time-stamp is not over this signature");
+        int r = time_stamp_is_over(value.whole, cms->signature);
+        if (r < 0)
+            return r;
+        checks_that(run, CHECK_CMS_TIMESTAMP, r, "the time-stamp is not over this signature");
     }
     checks_pass(run, CHECK_CMS_UNSIGNED);
     checks_pass(run, CHECK_CMS_TIMESTAMP);
+    return 0;
 }
