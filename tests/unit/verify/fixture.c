@@ -289,8 +289,32 @@ static void put_tail(struct writer *writer, unsigned root)
         writer->count + 1, root, xref);
 }
 
-static void sign(struct buffer *out, size_t byterange, size_t contents, X509 *signer, EVP_PKEY *key,
-                 X509 *intermediate)
+/* Who signs, and how. */
+struct signing {
+    X509 *signer, *intermediate;
+    EVP_PKEY *key;
+    unsigned flags;
+    const struct fixture_attribute *attribute;
+};
+
+static CMS_ContentInfo *make_cms(const struct signing *signing, STACK_OF(X509) * others,
+                                 BIO *content)
+{
+    unsigned flags = signing->flags | CMS_BINARY | CMS_DETACHED | CMS_NOSMIMECAP | CMS_PARTIAL;
+    CMS_ContentInfo *cms = CMS_sign(NULL, NULL, others, NULL, flags);
+    MUST(cms);
+    CMS_SignerInfo *info = CMS_add1_signer(cms, signing->signer, signing->key, EVP_sha256(), flags);
+    MUST(info);
+    if (signing->attribute)
+        MUST(CMS_signed_add1_attr_by_txt(info, signing->attribute->oid, signing->attribute->type,
+                                         signing->attribute->value.data,
+                                         (int)signing->attribute->value.size));
+    MUST(CMS_final(cms, content, NULL, flags));
+    return cms;
+}
+
+static void sign(struct buffer *out, size_t byterange, size_t contents,
+                 const struct signing *signing)
 {
     size_t behind = contents + CONTENTS_DIGITS + 2;
     char range[61];
@@ -302,13 +326,11 @@ static void sign(struct buffer *out, size_t byterange, size_t contents, X509 *si
         snprintf(range, sizeof range, "[0 %zu %zu %zu]", contents, behind, out->size - behind);
     MUST(size > 0 && others && content);
     memcpy(out->data + byterange, range, (size_t)size);
-    if (intermediate)
-        MUST(sk_X509_push(others, intermediate));
+    if (signing->intermediate)
+        MUST(sk_X509_push(others, signing->intermediate));
     MUST(BIO_write(content, out->data, (int)contents) == (int)contents);
     MUST(BIO_write(content, out->data + behind, (int)(out->size - behind)) > 0);
-    CMS_ContentInfo *cms =
-        CMS_sign(signer, key, others, content, CMS_BINARY | CMS_DETACHED | CMS_NOSMIMECAP);
-    MUST(cms);
+    CMS_ContentInfo *cms = make_cms(signing, others, content);
     int der_size = i2d_CMS_ContentInfo(cms, &der);
     MUST(der_size > 0 && der_size * 2 <= CONTENTS_DIGITS);
     char *digits = malloc((size_t)der_size * 2 + 1);
@@ -322,8 +344,8 @@ static void sign(struct buffer *out, size_t byterange, size_t contents, X509 *si
     sk_X509_free(others);
 }
 
-void fixture_pdf(struct buffer *out, unsigned pages, size_t image_size, X509 *signer, EVP_PKEY *key,
-                 X509 *intermediate)
+static void write_pdf(struct buffer *out, unsigned pages, size_t image_size,
+                      const struct signing *signing)
 {
     struct writer *writer = calloc(1, sizeof *writer);
     size_t byterange;
@@ -360,6 +382,26 @@ void fixture_pdf(struct buffer *out, unsigned pages, size_t image_size, X509 *si
         "endobj\n",
         tree, field);
     put_tail(writer, root);
-    sign(out, byterange, contents, signer, key, intermediate);
+    sign(out, byterange, contents, signing);
     free(writer);
+}
+
+void fixture_pdf(struct buffer *out, unsigned pages, size_t image_size, X509 *signer, EVP_PKEY *key,
+                 X509 *intermediate)
+{
+    struct signing signing = {.signer = signer, .key = key, .intermediate = intermediate};
+
+    write_pdf(out, pages, image_size, &signing);
+}
+
+void fixture_pdf_with(struct buffer *out, X509 *signer, EVP_PKEY *key, X509 *intermediate,
+                      unsigned flags, const struct fixture_attribute *attribute)
+{
+    struct signing signing = {.signer = signer,
+                              .key = key,
+                              .intermediate = intermediate,
+                              .flags = flags,
+                              .attribute = attribute};
+
+    write_pdf(out, 1, 100, &signing);
 }

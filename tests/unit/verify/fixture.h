@@ -58,8 +58,19 @@ void fixture_add_crl(struct buffer *bundle, X509_CRL *crl);
 void fixture_add_text(struct buffer *bundle, enum trust_kind kind, const char *text);
 struct verify_trust *fixture_trust(const struct buffer *bundle);
 
+/* A signed attribute besides those that OpenSSL adds. */
+struct fixture_attribute {
+    const char *oid;
+    int type; /* V_ASN1_SEQUENCE: `value` is the whole encoding */
+    struct bytes value;
+};
+
 /* A document with so many pages of text and one Flate image of about so many bytes. */
 void fixture_pdf(struct buffer *out, unsigned pages, size_t image_size, X509 *signer, EVP_PKEY *key,
                  X509 *intermediate);
+
+/* A small one with CMS_… flags of OpenSSL and an attribute more, or NULL. */
+void fixture_pdf_with(struct buffer *out, X509 *signer, EVP_PKEY *key, X509 *intermediate,
+                      unsigned flags, const struct fixture_attribute *attribute);
 
 #endif
