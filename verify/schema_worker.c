@@ -7,6 +7,7 @@
 #include "base/memfd.h"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
 #include <linux/landlock.h>
 #include <sched.h>
@@ -18,6 +19,8 @@
 #include <sys/wait.h>
 
 #define PYTHON "/usr/bin/python3"
+
+enum { NOBODY = 65534 };
 
 struct schema_worker {
     char *program;
@@ -84,28 +87,24 @@ static void limit(int kind, rlim_t most)
     (void)setrlimit((__rlimit_resource_t)kind, &rlimit);
 }
 
-static void allow_reading(int ruleset, const char *path)
+static void allow_reading(int ruleset, int fd)
 {
     struct landlock_path_beneath_attr rule = {
         .allowed_access =
             LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_EXECUTE,
+        .parent_fd = fd,
     };
-    int fd = open(path, O_PATH | O_CLOEXEC);
 
-    if (fd < 0)
+    if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0)
         return;
-    rule.parent_fd = fd;
-    if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0) {
-        /* A file takes no right on directories. */
-        rule.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_EXECUTE;
-        (void)syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
-    }
-    close(fd);
+    /* A file takes no right on directories. */
+    rule.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_EXECUTE;
+    (void)syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
 }
 
 /* Without Landlock in the kernel the other limits must do: the process still has no network, writes
  * no file and reads what its user may read. */
-static void confine_files(const char *program)
+static void confine_files(int program_fd)
 {
     static const char *const readable[] = {"/usr", "/lib", "/lib64", "/etc/ld.so.cache"};
     struct landlock_ruleset_attr attributes = {
@@ -115,36 +114,53 @@ static void confine_files(const char *program)
 
     if (ruleset < 0)
         return;
-    for (size_t i = 0; i < sizeof readable / sizeof readable[0]; i++)
-        allow_reading(ruleset, readable[i]);
-    allow_reading(ruleset, program);
+    for (size_t i = 0; i < sizeof readable / sizeof readable[0]; i++) {
+        int fd = open(readable[i], O_PATH | O_CLOEXEC);
+        if (fd < 0)
+            continue;
+        allow_reading(ruleset, fd);
+        close(fd);
+    }
+    allow_reading(ruleset, program_fd);
     (void)syscall(SYS_landlock_restrict_self, ruleset, 0);
     close(ruleset);
 }
 
+/* An administrator's kosekictl must not lend root to Python. */
+static bool drop_root(void)
+{
+    return geteuid() != 0 || (setgroups(0, NULL) == 0 && setresgid(NOBODY, NOBODY, NOBODY) == 0 &&
+                              setresuid(NOBODY, NOBODY, NOBODY) == 0);
+}
+
+/* Descriptors: 3 the socket, 4 the program, which nobody's path may not lead to. */
 _Noreturn static void child_run(const char *program, int fd)
 {
     char *const environment[] = {(char[]){"PATH=/usr/bin"}, (char[]){"LC_ALL=C.UTF-8"},
                                  (char[]){"TZ=UTC0"}, NULL};
-    int null_fd = open("/dev/null", O_RDWR);
+    char *const arguments[] = {(char[]){PYTHON}, (char[]){"-I"}, (char[]){"-B"},
+                               (char[]){"/dev/fd/4"}, NULL};
+    int null_fd = open("/dev/null", O_RDWR), program_fd = open(program, O_RDONLY);
 
-    /* 3 last: it may be null_fd. */
-    if (null_fd < 0 || dup2(null_fd, 0) < 0 || dup2(null_fd, 1) < 0 || dup2(null_fd, 2) < 0 ||
-        dup2(fd, 3) < 0)
-        _exit(127);
-    (void)fcntl(3, F_SETFD, 0);
-    if (close_range(4, ~0U, 0) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
-        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+    /* Out of the way first: they may be among the numbers to be given. */
+    null_fd = fcntl(null_fd, F_DUPFD, 16);
+    program_fd = fcntl(program_fd, F_DUPFD, 16);
+    fd = fcntl(fd, F_DUPFD, 16);
+    if (null_fd < 0 || program_fd < 0 || fd < 0 || dup2(null_fd, 0) < 0 || dup2(null_fd, 1) < 0 ||
+        dup2(null_fd, 2) < 0 || dup2(fd, 3) < 0 || dup2(program_fd, 4) < 0 ||
+        close_range(5, ~0U, 0) < 0)
         _exit(127);
     /* A network of its own, that is, none; for users other than root where the kernel lets them. */
     if (unshare(CLONE_NEWNET) < 0)
         (void)unshare(CLONE_NEWUSER | CLONE_NEWNET);
-    confine_files(program);
+    /* PDEATHSIG is reset when the user changes, so it comes last. */
+    if (!drop_root() || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+        prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+        _exit(127);
+    confine_files(4);
     limit(RLIMIT_CORE, 0);
     limit(RLIMIT_FSIZE, 0);
     limit(RLIMIT_NOFILE, 32);
-    char *arguments[] = {(char[]){PYTHON}, (char[]){"-I"}, (char[]){"-B"},
-                         (char *)(uintptr_t)program, NULL};
     execve(PYTHON, arguments, environment);
     _exit(127);
 }

@@ -6,9 +6,9 @@
  * keeps the schema it compiled last, so one that is kept running answers in milliseconds. It ends
  * when its socket closes, and on any packet that is no request.
  *
- * Whoever starts it: nothing but descriptor 3 and /dev/null as 0, 1, 2; it reads only
- * /usr, /lib and the loader's cache and needs no network. schema_worker_start() does that for
- * kosekictl; a supervisor may use the message alone.
+ * Whoever starts it gives it descriptor 3 and /dev/null as 0, 1, 2; it reads only its own program,
+ * /usr, /lib and the loader's cache, and needs neither network nor rights. schema_worker_hook() does
+ * all that for kosekictl; a supervisor may use the message alone.
  */
 #ifndef VERIFY_SCHEMA_WORKER_H
 #define VERIFY_SCHEMA_WORKER_H
