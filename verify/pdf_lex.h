@@ -62,7 +62,11 @@ uint64_t pdf_name_hash(const char *name);
 /* Compares a name as it stands in the file, with '/' and escapes, with a plain one. */
 bool pdf_name_equals(struct bytes raw, const char *name);
 
-/* The value of a hexadecimal digit, or -1. */
-int pdf_hex_value(uint8_t byte);
+/* The value of a hexadecimal digit, or -1. A table, since /Contents is thousands of them. */
+extern const int8_t pdf_hex_values[256];
+static inline int pdf_hex_value(uint8_t byte)
+{
+    return pdf_hex_values[byte];
+}
 
 #endif
