@@ -7,8 +7,8 @@
  * when its socket closes, and on any packet that is no request.
  *
  * Whoever starts it gives it descriptor 3 and /dev/null as 0, 1, 2; it reads only its own program,
- * /usr, /lib and the loader's cache, and needs neither network nor rights. schema_worker_hook() does
- * all that for kosekictl; a supervisor may use the message alone.
+ * /usr, /lib and the loader's cache, and needs neither network nor rights. schema_worker_hook()
+ * does all that for kosekictl; a supervisor may use the message alone.
  */
 #ifndef VERIFY_SCHEMA_WORKER_H
 #define VERIFY_SCHEMA_WORKER_H
