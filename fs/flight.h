@@ -44,7 +44,7 @@ struct flight {
     bool anew;                /* content is stored; only verified again */
     int memfd;
     int64_t received_at_s;
-    uint64_t received;        /* bytes so far, for status */
+    uint64_t received; /* bytes so far, for status */
     unsigned verify_tries;
     struct verdict *verdict;
     struct outcome outcome;
@@ -54,7 +54,7 @@ TAILQ_HEAD(flight_queue, flight);
 
 struct flights;
 
-struct flights *flights_new(void); /* NULL when memory is short */
+struct flights *flights_new(void);                     /* NULL when memory is short */
 struct flights *flights_free(struct flights *flights); /* with all flights; no waiter may be left */
 
 /* A new flight in stage FLIGHT_QUEUED, in no queue; NULL when memory is short. */

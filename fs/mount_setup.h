@@ -1,7 +1,7 @@
 /*
  * What kosekifs-mount receives with ROOM_SETUP. Descriptors that come with it, in order:
- * enum mount_setup_fd. The connection to the kernel comes later, with ROOM_MOUNTED: nothing is mounted
- * before store, audit trail and policy are open.
+ * enum mount_setup_fd. The connection to the kernel comes later, with ROOM_MOUNTED: nothing is
+ * mounted before store, audit trail and policy are open.
  */
 #ifndef FS_MOUNT_SETUP_H
 #define FS_MOUNT_SETUP_H
@@ -10,9 +10,9 @@
 
 enum mount_setup_fd {
     MOUNT_FD_CONTROL = 0, /* listening control socket */
-    MOUNT_FD_STATE,    /* state directory */
-    MOUNT_FD_POLICY,   /* struct access_policy, sealed */
-    MOUNT_FD_TRUST,    /* trust bundle, sealed */
+    MOUNT_FD_STATE,       /* state directory */
+    MOUNT_FD_POLICY,      /* struct access_policy, sealed */
+    MOUNT_FD_TRUST,       /* trust bundle, sealed */
     MOUNT_FD_COUNT,
 };
 

@@ -50,8 +50,8 @@ struct provide_listener {
 /* `config`, `keys` and the directory state_fd stay the caller's and outlive the object. ret_message
  * (256 bytes) explains a failure. */
 _must_use_ int provide_new(const struct config_mount *config, struct keys_client *keys,
-                           int state_fd, const struct provide_listener *listener,
-                           char *ret_message, struct provide **ret_provide);
+                           int state_fd, const struct provide_listener *listener, char *ret_message,
+                           struct provide **ret_provide);
 /* Every waiter left is told EIO. */
 struct provide *provide_free(struct provide *provide);
 

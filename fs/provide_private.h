@@ -32,8 +32,8 @@ struct provide {
     struct flights *flights;
     struct negative *negative;
     struct flight_queue lookup_queue, fetch_queue, verify_queue, store_queue;
-    struct flight_queue landed;       /* waiters to be told */
-    struct waiter *expired, *killed;  /* waiters to be told */
+    struct flight_queue landed;      /* waiters to be told */
+    struct waiter *expired, *killed; /* waiters to be told */
     int link_fd;
     uint64_t at_link; /* fetches under way */
     struct worker workers[VERIFY_WORKER_MAX];

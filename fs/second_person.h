@@ -22,8 +22,8 @@ struct second_person *second_person_new(void); /* NULL when memory is short */
 struct second_person *second_person_free(struct second_person *second);
 
 /* Keeps a request; -EBUSY when SECOND_PERSON_MAX wait, -ENOMEM. */
-_must_use_ int second_person_ask(struct second_person *second, uid_t by,
-                                 const struct json *request, int64_t now_ms, uint64_t *ret_id);
+_must_use_ int second_person_ask(struct second_person *second, uid_t by, const struct json *request,
+                                 int64_t now_ms, uint64_t *ret_id);
 
 /*
  * Takes a request out for being carried out. -ENOENT: none of that id, or its time is over; -EPERM:

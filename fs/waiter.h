@@ -23,8 +23,8 @@ struct outcome {
 
 struct waiter {
     struct waiter *next;
-    int64_t deadline_ms;  /* clock_monotonic_ms() */
-    pid_t tid;            /* the waiting thread; 0 = not visible from here, or not a program */
+    int64_t deadline_ms;     /* clock_monotonic_ms() */
+    pid_t tid;               /* the waiting thread; 0 = not visible from here, or not a program */
     atomic_bool interrupted; /* the kernel said so; fatal or not shows in /proc */
     void (*complete)(struct waiter *waiter, const struct outcome *outcome);
 };

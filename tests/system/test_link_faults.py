@@ -175,17 +175,3 @@ class RefusedClient(SystemTest):
 
     def test_refused(self):
         self.assertFails(self.reader, GOOD, "EHOSTUNREACH")
-
-
-class MismatchedKey(SystemTest):
-    """The private key is not that of our certificate."""
-
-    @classmethod
-    def configure(cls):
-        (cls.site.directory / "keys" / "client.key").write_bytes(
-            (cls.samples / "link" / "client-stranger.key").read_bytes())
-        super().configure()
-
-    def test_refused(self):
-        self.assertFails(self.reader, GOOD, "EHOSTUNREACH")
-        self.assertIn("certificate", self.reader.text(f".kosekifs/why/{GOOD}"))

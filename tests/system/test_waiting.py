@@ -33,7 +33,8 @@ class Waiting(SystemTest):
             name = f"end-{number.name}.pdf"
             with self.subTest(name):
                 self.stalled(name)
-                process = self.reader.start("cat", name)
+                # Whoever runs the tests may ignore SIGHUP, and programs inherit that.
+                process = self.reader.start("env", "--default-signal", "cat", name)
                 self.wait_for_get(name)
                 began = time.monotonic()
                 process.send_signal(number)
