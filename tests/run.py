@@ -7,6 +7,7 @@ import argparse
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import time
@@ -157,6 +158,14 @@ def residue(directory):
     return found
 
 
+def shield():
+    """Signals that whoever started us ignores (nohup, a shell's background job) are ignored here
+    by a handler: unlike SIG_IGN it ends with exec, so programs under test begin as usual."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGALRM):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", action="append", default=[], metavar="WORD")
@@ -168,6 +177,7 @@ def main():
     sys.dont_write_bytecode = True
     import testbed
     reach = testbed.reachable_top()
+    shield()
 
     run_unittest(tally, "source", "source", words)
     for name in arguments.build or BUILDS:

@@ -30,7 +30,7 @@ class WrongConfiguration(unittest.TestCase):
         try:
             self.site.start()
         except testbed.Trouble:
-            self.assertIsNone(self.site.mounted(), "it was mounted")
+            self.assertFalse(self.site.mounted(), "it was mounted")
             return self.site.exit_code, self.site.log()
         self.site.stop()
         self.fail("it was mounted:\n" + self.site.log())
@@ -100,6 +100,11 @@ class WrongConfiguration(unittest.TestCase):
     def test_master_key_missing(self):
         (self.site.directory / "keys" / "master.key").unlink()
         self.assertRefused("master.key")
+
+    def test_link_key_is_not_that_of_the_certificate(self):
+        other = samples() / "link" / "client-stranger.key"
+        (self.site.directory / "keys" / "client.key").write_bytes(other.read_bytes())
+        self.assertRefused("tls_key_file", "certificate_file")
 
     def test_link_certificate_expired(self):
         expired = samples() / "link" / "client-expired"
@@ -177,7 +182,7 @@ class Processes(SystemTest):
     def test_sigterm_ends_cleanly(self):
         pids = [p for group in self.site.rooms().values() for p in group]
         self.assertEqual(self.site.stop(), 0)
-        self.assertIsNone(self.site.mounted())
+        self.assertFalse(self.site.mounted())
         for pid in pids:
             self.assertFalse(os.path.exists(f"/proc/{pid}"), pid)
         self.assertFalse((self.site.directory / "run" / "control.sock").exists())
