@@ -184,6 +184,49 @@ static void test_revoked(void **state)
     X509_CRL_free(ca);
 }
 
+static X509_CRL *partial_crl(const struct fixture_authority *issuer, long revoked,
+                             const char *scope)
+{
+    X509_CRL *crl = crl_of(issuer, revoked, -2, 5);
+    X509V3_CTX context;
+
+    X509V3_set_ctx(&context, issuer->certificate, NULL, NULL, crl, 0);
+    X509V3_set_ctx_nodb(&context);
+    X509_EXTENSION *extension =
+        X509V3_EXT_conf_nid(NULL, &context, NID_issuing_distribution_point, scope);
+    assert_non_null(extension);
+    assert_int_equal(X509_CRL_add_ext(crl, extension, -1), 1);
+    assert_true(X509_CRL_sign(crl, issuer->key, EVP_sha256()) > 0);
+    X509_EXTENSION_free(extension);
+    return crl;
+}
+
+/* The government's authorities publish one list for users and one for authorities (RFC 5280 5.2.5).
+ */
+static void test_partial_lists(void **state)
+{
+    X509_CRL *users = partial_crl(&pki.ca, 0, "critical,onlyuser:TRUE");
+    X509_CRL *revoking = partial_crl(&pki.ca, SIGNER_SERIAL, "critical,onlyuser:TRUE");
+    X509_CRL *authorities = partial_crl(&pki.root, 0, "critical,onlyCA:TRUE");
+    X509_CRL *wrong = partial_crl(&pki.ca, 0, "critical,onlyCA:TRUE");
+    X509_CRL *indirect = partial_crl(&pki.ca, 0, "critical,indirectCRL:TRUE");
+
+    (void)state;
+    judge_at(trust_of(pki.root.certificate, authorities, users, NULL), &pki.pdf, FIXTURE_NOW_S);
+    expect_passed();
+    judge_at(trust_of(pki.root.certificate, authorities, revoking, NULL), &pki.pdf, FIXTURE_NOW_S);
+    expect(VERDICT_TOTAL_FAILED, VERDICT_REVOKED, "path-not-revoked");
+    judge_at(trust_of(pki.root.certificate, authorities, wrong, NULL), &pki.pdf, FIXTURE_NOW_S);
+    expect(VERDICT_INDETERMINATE, VERDICT_TRY_LATER, "revocation");
+    judge_at(trust_of(pki.root.certificate, authorities, indirect, NULL), &pki.pdf, FIXTURE_NOW_S);
+    expect(VERDICT_INDETERMINATE, VERDICT_TRY_LATER, "revocation");
+    X509_CRL_free(users);
+    X509_CRL_free(revoking);
+    X509_CRL_free(authorities);
+    X509_CRL_free(wrong);
+    X509_CRL_free(indirect);
+}
+
 /* A list by somebody of the same name, who is not the issuer. */
 static void test_forged_list(void **state)
 {
@@ -409,6 +452,7 @@ int main(void)
         cmocka_unit_test(test_revocation_missing),
         cmocka_unit_test(test_revocation_out_of_date),
         cmocka_unit_test(test_revoked),
+        cmocka_unit_test(test_partial_lists),
         cmocka_unit_test(test_forged_list),
         cmocka_unit_test(test_times),
         cmocka_unit_test(test_no_path),
