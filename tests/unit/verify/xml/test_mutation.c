@@ -140,11 +140,11 @@ static void try_content(struct mutation *mutation, struct verify_trust *trust, c
                  mutation->content.data[offset]);
 }
 
-static void mutate(struct verify_trust *trust, const char *name)
+/* Densely: each bit, and eight other bytes; else one bit a byte. */
+static void mutate(struct verify_trust *trust, const char *name, bool dense)
 {
     static const uint8_t others[] = {'A', '=', ' ', '"', '<', ':', '\n', 0};
     struct mutation mutation = {.content = vector_read(name)};
-    bool dense = !is_sanitized();
 
     assert_true(signed_form(mutation.content.data, mutation.content.size, &mutation.original));
     for (size_t i = 0; i < mutation.content.size; i++) {
@@ -170,14 +170,14 @@ static void mutate(struct verify_trust *trust, const char *name)
 
 static void test_every_byte(void **state)
 {
-    static const char *const names[] = {"a09_cdata.xml", "a31_java_exc_ds.xml",
-                                        "a54_d2_position.xml", "a51_d2_prefixrewrite.xml",
+    static const char *const names[] = {"a31_java_exc_ds.xml", "a54_d2_position.xml",
+                                        "a09_cdata.xml", "a51_d2_prefixrewrite.xml",
                                         "a07_utf16be.xml"};
     struct verify_trust *trust = vector_trust("pki/sub.crt", "pki/sub.crl", NULL, NULL);
 
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        mutate(trust, names[i]);
+        mutate(trust, names[i], i < 2 && !is_sanitized());
     verify_trust_free(trust);
 }
 
