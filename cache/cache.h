@@ -150,6 +150,10 @@ _must_use_ int cache_purge(struct cache *cache, const struct certname *name);
  */
 _must_use_ int cache_list(struct cache *cache, uint32_t *cursor, struct cache_entry *ret_entries,
                           size_t count, size_t *ret_filled);
+/* The same with withheld certificates: whatever has content to be verified again. */
+_must_use_ int cache_list_content(struct cache *cache, uint32_t *cursor,
+                                  struct cache_entry *ret_entries, size_t count,
+                                  size_t *ret_filled);
 
 struct cache_statistics {
     uint64_t stored;       /* certificates */

@@ -7,7 +7,7 @@
 #include <sys/statvfs.h>
 
 /* A damaged entry is passed over: a listing never fails because of one certificate. */
-static int fill_from(struct cache *cache, MDB_txn *transaction, MDB_cursor *cursor,
+static int fill_from(struct cache *cache, MDB_txn *transaction, MDB_cursor *cursor, bool withheld,
                      uint32_t *cursor_inode, struct cache_entry *ret_entries, size_t count,
                      size_t *ret_filled)
 {
@@ -25,7 +25,8 @@ static int fill_from(struct cache *cache, MDB_txn *transaction, MDB_cursor *curs
         int r = entry_get(cache, transaction, last, &row);
         if (r < 0 && r != -EIO)
             return r;
-        if (r == 0 && row.entry.state == CACHE_STORED)
+        if (r == 0 &&
+            (row.entry.state == CACHE_STORED || (withheld && row.entry.state == CACHE_WITHHELD)))
             ret_entries[filled++] = row.entry;
         result = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
     }
@@ -36,8 +37,8 @@ static int fill_from(struct cache *cache, MDB_txn *transaction, MDB_cursor *curs
     return 0;
 }
 
-int cache_list(struct cache *cache, uint32_t *cursor, struct cache_entry *ret_entries, size_t count,
-               size_t *ret_filled)
+static int list(struct cache *cache, bool withheld, uint32_t *cursor,
+                struct cache_entry *ret_entries, size_t count, size_t *ret_filled)
 {
     _cleanup_transaction_ MDB_txn *transaction = NULL;
     MDB_cursor *records;
@@ -50,9 +51,21 @@ int cache_list(struct cache *cache, uint32_t *cursor, struct cache_entry *ret_en
         r = store_error(mdb_cursor_open(transaction, cache->tables[TABLE_RECORDS], &records));
     if (r < 0)
         return r;
-    r = fill_from(cache, transaction, records, cursor, ret_entries, count, ret_filled);
+    r = fill_from(cache, transaction, records, withheld, cursor, ret_entries, count, ret_filled);
     mdb_cursor_close(records);
     return r;
+}
+
+int cache_list(struct cache *cache, uint32_t *cursor, struct cache_entry *ret_entries, size_t count,
+               size_t *ret_filled)
+{
+    return list(cache, false, cursor, ret_entries, count, ret_filled);
+}
+
+int cache_list_content(struct cache *cache, uint32_t *cursor, struct cache_entry *ret_entries,
+                       size_t count, size_t *ret_filled)
+{
+    return list(cache, true, cursor, ret_entries, count, ret_filled);
 }
 
 int cache_statistics(struct cache *cache, struct cache_statistics *ret_statistics)

@@ -279,6 +279,11 @@ static void test_verdicts(void **state)
         assert_int_equal(cache_read(store.cache, entry.inode, 0, loaded, 1, &got), CACHE_MISS);
         assert_int_equal(cache_list(store.cache, &cursor, &listed, 1, &count), 0);
         assert_int_equal(count, 0);
+        uint32_t content_cursor = 0;
+        assert_int_equal(cache_list_content(store.cache, &content_cursor, &listed, 1, &count), 0);
+        assert_int_equal(count, 1);
+        assert_int_equal(listed.state, CACHE_WITHHELD);
+        assert_int_equal(listed.inode, entry.inode);
         assert_int_equal(cache_load(store.cache, entry.inode, loaded, sizeof loaded, &got), 0);
         assert_int_equal(got, sizeof loaded);
         assert_memory_equal(loaded, content, sizeof loaded);
