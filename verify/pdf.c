@@ -24,7 +24,7 @@ static int read_header(struct pdf_file *file)
 
     if (!checks_that(file->run, CHECK_PDF_HEADER,
                      size > end && memcmp(data, "%PDF-1.", 7) == 0 && data[7] >= '0' &&
-                         data[7] <= '7',
+                         data[7] <= '7' && pdf_is_white(data[8]),
                      "the file does not begin with %%PDF-1.0 to %%PDF-1.7"))
         return PDF_STOP;
     while (end < size && pdf_is_white(data[end]))

@@ -144,28 +144,35 @@ static int answer(struct worker *worker, uint64_t id)
     return ipc_send(worker->peer, VERIFY_REPLY, id, encoded.data, encoded.size, NULL, 0);
 }
 
-/* A question. One that is no question, or that cannot be answered, closes the connection: the other
- * side counts on an answer for each, and sees at once that there will be none. */
-static void serve_peer(struct worker *worker)
+/* False when it is time to leave: after what is no question, or cannot be answered, the other side
+ * counts in vain on an answer, and the supervisor replaces this process by one that is connected.
+ */
+static bool serve_peer(struct worker *worker)
 {
     int r = ipc_receive(worker->peer, &worker->message);
 
     if (r == -EAGAIN)
-        return;
-    if (r != 0) {
+        return true;
+    if (r == IPC_CLOSED) { /* kosekifs-mount is gone; a new one will be announced */
         drop_peer(worker);
-        return;
+        return true;
     }
+    if (r < 0)
+        return false;
     uint64_t id = worker->message.id;
     r = judge(worker);
     ipc_message_done(&worker->message);
     if (r == 0)
         r = answer(worker, id);
-    if (r < 0)
+    if (r == -EPIPE) {
         drop_peer(worker);
+        return true;
+    }
+    return r == 0;
 }
 
-static void serve(struct worker *worker)
+/* 0 when the supervisor is gone, else 1. */
+static int serve(struct worker *worker)
 {
     for (;;) {
         struct pollfd fds[2] = {
@@ -175,12 +182,12 @@ static void serve(struct worker *worker)
         if (poll(fds, 2, -1) < 0) {
             if (errno == EINTR)
                 continue;
-            return;
+            return 1;
         }
         if (fds[0].revents && !serve_room(worker))
-            return;
-        if (fds[1].revents && worker->peer == fds[1].fd)
-            serve_peer(worker);
+            return 0;
+        if (fds[1].revents && worker->peer == fds[1].fd && !serve_peer(worker))
+            return 1;
     }
 }
 
@@ -195,8 +202,9 @@ int main(void)
     take_setup(worker);
     if (room_send_ready() < 0)
         return 1;
-    serve(worker);
+    int status = serve(worker);
+    drop_peer(worker);
     verify_trust_free(worker->trust);
     free(worker);
-    return 0;
+    return status;
 }

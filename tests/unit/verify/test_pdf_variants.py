@@ -212,6 +212,7 @@ REJECTED = {
         "junk before": lambda: write(base(), header=b"\n%PDF-1.7\n"),
         "version 1.8": lambda: write(base(), header=b"%PDF-1.8\n"),
         "version 2.0": lambda: write(base(), header=b"%PDF-2.0\n"),
+        "version 1.70": lambda: write(base(), header=b"%PDF-1.70\n"),
     },
     "bytes-after-end": {
         "two ends of line": lambda: write(base(), tail=b"\n"),
