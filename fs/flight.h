@@ -42,6 +42,7 @@ struct flight {
     int64_t started_ms, deadline_ms;
     struct cache_entry entry; /* LOOKUP: what HEAD said; CONTENT: as it was at the start */
     bool anew;                /* content is stored; only verified again */
+    bool background;          /* begun by step_reverify(), for nobody in particular */
     int memfd;
     int64_t received_at_s;
     uint64_t received; /* bytes so far, for status */

@@ -13,6 +13,7 @@
 enum {
     TICK_MS = 25,       /* how exactly deadlines and fatal signals are noticed */
     REVERIFY_PAGE = 32, /* entries looked at in one step of verifying the store anew */
+    REVERIFY_AT_ONCE = 4,
     REVERIFY_DONE = INT32_MAX,
 };
 
@@ -31,6 +32,8 @@ void step_land(struct provide *provide, struct flight *flight, int error, const 
     flight->outcome.entry = flight->entry;
     flight->stage = FLIGHT_LANDED;
     flights_remove(provide->flights, flight);
+    if (flight->background && --provide->reverifying == 0)
+        provide_wake(provide); /* for the next ones */
     for (const struct waiter *waiter = flight->waiters; waiter; waiter = waiter->next)
         provide->waiters--;
     TAILQ_INSERT_TAIL(&provide->landed, flight, queued);
@@ -129,6 +132,7 @@ int provide_new(const struct config_mount *config, struct keys_client *keys, int
     TAILQ_INIT(&provide->lookup_queue);
     TAILQ_INIT(&provide->fetch_queue);
     TAILQ_INIT(&provide->verify_queue);
+    TAILQ_INIT(&provide->entry_queue);
     TAILQ_INIT(&provide->store_queue);
     TAILQ_INIT(&provide->landed);
     for (unsigned i = 0; i < VERIFY_WORKER_MAX; i++)
@@ -214,6 +218,12 @@ void provide_set_trust(struct provide *provide, const uint8_t generation[SHA256_
 
 /* --- loop ------------------------------------------------------------------------------------- */
 
+static bool reverify_due(const struct provide *provide)
+{
+    return provide->trust_known && provide->reverify_cursor != REVERIFY_DONE &&
+           provide->reverifying == 0;
+}
+
 unsigned provide_pollfds(struct provide *provide, struct pollfd fds[PROVIDE_POLLFD_MAX],
                          int *ret_timeout_ms)
 {
@@ -225,9 +235,7 @@ unsigned provide_pollfds(struct provide *provide, struct pollfd fds[PROVIDE_POLL
     for (unsigned i = 0; i < VERIFY_WORKER_MAX; i++)
         if (provide->workers[i].fd >= 0)
             fds[count++] = (struct pollfd){.fd = provide->workers[i].fd, .events = POLLIN};
-    *ret_timeout_ms = flights_count(provide->flights)                                     ? TICK_MS
-                      : provide->reverify_cursor != REVERIFY_DONE && provide->trust_known ? 0
-                                                                                          : -1;
+    *ret_timeout_ms = reverify_due(provide) ? 0 : flights_count(provide->flights) ? TICK_MS : -1;
     provide_unlock(provide);
     return count;
 }
@@ -257,33 +265,48 @@ static void step_drop_abandoned(struct provide *provide, struct flight_queue *qu
     }
 }
 
+/* False: later, when there is room or memory. */
+static bool reverify_entry(struct provide *provide, const struct cache_entry *entry)
+{
+    if (memory_equal(entry->trust_generation, provide->trust, SHA256_SIZE) ||
+        flights_find(provide->flights, FLIGHT_CONTENT, &entry->name))
+        return true;
+    if (provide->reverifying == REVERIFY_AT_ONCE)
+        return false;
+    struct flight *flight = flights_add(provide->flights, FLIGHT_CONTENT, &entry->name);
+    if (!flight)
+        return false;
+    flight->entry = *entry;
+    flight->anew = flight->background = true;
+    flight->deadline_ms = clock_monotonic_ms() + provide->config->open_timeout;
+    provide->reverifying++;
+    step_queue_for_store(provide, flight, FLIGHT_LOADING);
+    return true;
+}
+
 /*
- * Under changed trust each stored certificate is verified again, so that listings show them and
- * opens need not wait: one at a time, only while nothing else is to be verified.
+ * Under changed trust everything that has content is verified again, withheld certificates too, so
+ * that listings show what is valid, opens need not wait and what is revoked is withdrawn. A few at
+ * a time, whatever else goes on: were it done in quiet moments only, a link system that does not
+ * answer would leave the mount empty after the next revocation list.
  */
 static void step_reverify(struct provide *provide)
 {
-    if (!provide->trust_known || provide->reverify_cursor == REVERIFY_DONE ||
-        flights_count(provide->flights) > 0)
+    if (!reverify_due(provide))
         return;
     struct cache_entry page[REVERIFY_PAGE];
     size_t filled = 0;
-    if (cache_list(provide->cache, &provide->reverify_cursor, page, REVERIFY_PAGE, &filled) < 0 ||
+    if (cache_list_content(provide->cache, &provide->reverify_cursor, page, REVERIFY_PAGE,
+                           &filled) < 0 ||
         filled == 0) {
         provide->reverify_cursor = REVERIFY_DONE;
         return;
     }
     for (size_t i = 0; i < filled; i++) {
-        if (memory_equal(page[i].trust_generation, provide->trust, SHA256_SIZE))
-            continue;
-        struct flight *flight = flights_add(provide->flights, FLIGHT_CONTENT, &page[i].name);
-        if (!flight) {
-            provide->reverify_cursor = page[i].inode - 1; /* later */
+        if (!reverify_entry(provide, &page[i])) {
+            provide->reverify_cursor = page[i].inode - 1;
             return;
         }
-        flight->entry = page[i];
-        flight->anew = true;
-        step_queue_for_store(provide, flight, FLIGHT_LOADING);
     }
 }
 

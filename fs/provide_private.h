@@ -31,15 +31,18 @@ struct provide {
     bool store_started, ending;
     struct flights *flights;
     struct negative *negative;
-    struct flight_queue lookup_queue, fetch_queue, verify_queue, store_queue;
-    struct flight_queue landed;      /* waiters to be told */
-    struct waiter *expired, *killed; /* waiters to be told */
+    struct flight_queue lookup_queue, fetch_queue, verify_queue;
+    struct flight_queue entry_queue, store_queue; /* at the store: look-ups; content */
+    unsigned entries_in_a_row;                    /* look-ups served while content waited */
+    struct flight_queue landed;                   /* waiters to be told */
+    struct waiter *expired, *killed;              /* waiters to be told */
     int link_fd;
     uint64_t at_link; /* fetches under way */
     struct worker workers[VERIFY_WORKER_MAX];
     uint8_t trust[SHA256_SIZE];
     bool trust_known;
-    uint32_t reverify_cursor; /* next inode to look at; UINT32_MAX: all seen */
+    uint32_t reverify_cursor; /* next inode to look at; REVERIFY_DONE: all seen */
+    unsigned reverifying;     /* background flights under way */
     uint64_t waiters;
     struct provide_statistics count;
 };

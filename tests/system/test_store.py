@@ -1,5 +1,6 @@
 """What was fetched once stays: over restarts, crashes of the rooms, and damage is never served."""
 
+import json
 import os
 import pathlib
 import shutil
@@ -138,6 +139,34 @@ class AccessChanged(Reloading):
         self.reload()
 
 
+class NewRevocationList(Reloading):
+    settings = {"mount.open_timeout": "60s"}
+
+    def newer_list(self):
+        """A list of the same content, so all that is stored has to be verified again."""
+        path = next(self.crls.glob("*.crl"))
+        shutil.copy(path, path.with_name("again-" + path.name))
+        self.reload()
+
+    def test_listed_again_while_the_link_system_is_silent(self):
+        self.assertReads(self.reader, GOOD)
+        self.serve_copy("silent-1.pdf")
+        self.link.fault("silent-1.pdf", method="GET", stall_after=100)
+        waiting = self.reader.start("cat", "silent-1.pdf")
+        testbed.wait_until(lambda: self.gets("silent-1.pdf"), 5, "the GET")
+        before = json.loads(self.reader.text(".kosekifs/status.json"))["verify"]
+        self.newer_list()
+
+        def changed():
+            now = json.loads(self.reader.text(".kosekifs/status.json"))["verify"]
+            return now["trust_generation"] != before["trust_generation"]
+        testbed.wait_until(changed, 5, "the new list")
+        testbed.wait_until(lambda: GOOD in self.reader.list(), 5, "the listing")
+        self.assertIsNone(waiting.poll(), "the other one has not waited all the time")
+        waiting.kill()
+        self.reader.finish(waiting, 5)
+
+
 class Revoked(Reloading):
     def test_revoked_while_it_is_stored(self):
         """The Minister's certificate is revoked: content stored, mapped and cached is withdrawn."""
@@ -174,6 +203,7 @@ class WithdrawnTrust(SystemTest):
         self.configure()
         self.site.start()
         asked = self.gets(GOOD)
+        testbed.wait_until(lambda: GOOD in self.reader.list(), 5, "the listing")
         self.assertReads(self.reader, GOOD)
         self.assertEqual(self.gets(GOOD), asked, "it was still there")
 
