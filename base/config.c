@@ -76,6 +76,7 @@ static const struct {
     {"trust", "anchors", config_check_path},
     {"trust", "crls", config_check_path},
     {"trust", "policy", config_check_policy},
+    {"trust", "schema_directory", config_check_path},
     {"audit", "sync", config_check_sync},
     {"audit", "syslog", config_check_path},
     {"audit", "journald", config_check_path},

@@ -68,7 +68,9 @@
     X(LIST, anchors, 4096, "", 1, 4095, "PEM or DER files with trust anchors")                     \
     X(LIST, crls, 4096, "", 0, 4095, "PEM or DER files, or directories of them, with CRLs")        \
     X(TEXT, signer_dn, 512, "", 1, 511, "subject of the signer's certificate, RFC 4514")           \
-    X(LIST, policy, 4096, "", 0, 4095, "NAME=LEVEL for prudence checks: fail, warn or ignore")
+    X(LIST, policy, 4096, "", 0, 4095, "NAME=LEVEL for prudence checks: fail, warn or ignore")     \
+    X(TEXT, schema_directory, 256, "/var/lib/kosekifs-schema", 0, 255,                             \
+      "schemas for XML, managed by kosekictl schema; empty = none")
 
 /* Section [audit]: the audit trail, kosekifs-mount. */
 #define CONFIG_AUDIT(X)                                                                            \
@@ -101,7 +103,8 @@
     X(TEXT, mount, 64, "kosekifs-mount", 1, 63, "user name or number of kosekifs-mount")           \
     X(TEXT, link, 64, "kosekifs-link", 1, 63, "user name or number of kosekifs-link")              \
     X(TEXT, verify, 64, "kosekifs-verify", 1, 63, "user name or number of kosekifs-verify")        \
-    X(TEXT, keys, 64, "kosekifs-keys", 1, 63, "user name or number of kosekifs-keys")
+    X(TEXT, keys, 64, "kosekifs-keys", 1, 63, "user name or number of kosekifs-keys")              \
+    X(TEXT, schema, 64, "kosekifs-schema", 1, 63, "user name or number of the XSD 1.1 processes")
 
 #define CONFIG_MEMBER_TEXT(name, size) char name[size];
 #define CONFIG_MEMBER_LIST(name, size) char name[size]; /* values separated by single spaces */

@@ -2,6 +2,7 @@
 #include "fs/trust_files.h"
 
 #include "base/trust.h"
+#include "fs/schema_store.h"
 #include "fs/supervisor_files.h"
 
 #include <dirent.h>
@@ -94,6 +95,42 @@ static void add_crls(struct collection *collection, const char *list)
     }
 }
 
+/* "NAME VERSION/FILE": kosekifs-verify shows the first part and finds includes by the last. */
+static int add_schema_file(struct collection *collection, int store,
+                           const struct schema_manifest *manifest, size_t index, char *text)
+{
+    char label[SCHEMA_NAME_SIZE + SCHEMA_VERSION_SIZE + SCHEMA_FILE_SIZE];
+    _cleanup_buffer_ struct buffer content = {0};
+    int r = schema_store_read(store, manifest, index, text, &content);
+    if (r < 0)
+        return r;
+    snprintf(label, sizeof label, "%s %s/%s", manifest->id.name, manifest->id.version,
+             manifest->files[index].name);
+    add_content(collection, TRUST_SCHEMA, label, bytes_of(content.data, content.size));
+    return 0;
+}
+
+static void add_schema(struct collection *collection, const char *path)
+{
+    char text[SCHEMA_TEXT_SIZE] = "memory is short";
+    struct schema_id id;
+    _cleanup_close_ int store = -1;
+    _cleanup_free_ struct schema_manifest *manifest = calloc(1, sizeof *manifest);
+    int r = *path == '\0' ? -ENOENT : schema_store_open(path, text, &store);
+    if (r == -ENOENT)
+        return;
+    if (r == 0)
+        r = manifest ? schema_store_current(store, text, &id) : -ENOMEM;
+    if (r == SCHEMA_NONE_IN_USE)
+        return;
+    if (r == 0)
+        r = schema_store_manifest(store, &id, text, manifest);
+    for (size_t i = 0; r == 0 && i < manifest->file_count; i++)
+        r = add_schema_file(collection, store, manifest, i, text);
+    if (r < 0)
+        complain(collection, path, text);
+}
+
 int trust_files_read(const struct config_trust *config, config_report *report, void *context,
                      struct buffer *ret_bundle)
 {
@@ -107,6 +144,7 @@ int trust_files_read(const struct config_trust *config, config_report *report, v
                 bytes_of(config->signer_dn, strlen(config->signer_dn)));
     for (const char *list = config->policy; config_list_next(&list, item, sizeof item);)
         add_content(&collection, TRUST_POLICY, "policy", bytes_of(item, strlen(item)));
+    add_schema(&collection, config->schema_directory);
     if (collection.mistaken) {
         buffer_done(&collection.bundle);
         return -EINVAL;

@@ -20,7 +20,7 @@ import time
 import urllib.parse
 
 TOP = pathlib.Path(__file__).resolve().parents[1]
-ROOM_USERS = {"mount": 61001, "link": 61002, "verify": 61003, "keys": 61004}
+ROOM_USERS = {"mount": 61001, "link": 61002, "verify": 61003, "keys": 61004, "schema": 61005}
 AFFAIR_GROUP, BACKUP_GROUP, CONTROL_GROUP = 61100, 61200, 61300
 SIGNER_DN = "CN=Minister of Justice,OU=Ministry of Justice,O=Japanese Government,C=JP"
 START_SECONDS = 20
@@ -282,7 +282,8 @@ class Site:
             "keys": {"master_key_file": self.directory / "keys" / "master.key",
                      "tls_key_file": self.directory / "keys" / "client.key"},
             "trust": {"anchors": self.samples / "signing" / "official.pem",
-                      "crls": self.samples / "signing" / "crls", "signer_dn": SIGNER_DN},
+                      "crls": self.samples / "signing" / "crls", "signer_dn": SIGNER_DN,
+                      "schema_directory": self.directory / "schema"},
             "users": ROOM_USERS,
         }
 

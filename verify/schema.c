@@ -152,6 +152,18 @@ int schema_inspect(const struct trust_schema *schemas, size_t schema_count,
     return r;
 }
 
+/* The supervisor labels a file "NAME VERSION/FILE", kosekictl with its path. */
+static void name_of(const char *label, const char *hex, char *out, size_t size)
+{
+    const char *slash = strrchr(label, '/'), *space = strchr(label, ' ');
+    bool managed = slash && space && space < slash && strchr(label, '/') == slash;
+
+    if (managed)
+        snprintf(out, size, "%.*s %s", (int)(slash - label < 40 ? slash - label : 40), label, hex);
+    else
+        snprintf(out, size, "%.40s %s", slash ? slash + 1 : label, hex);
+}
+
 static int schema_set_new(const struct verify_trust *trust, struct schema_set **ret_set)
 {
     struct schema_set *set = calloc(1, sizeof *set);
@@ -172,8 +184,7 @@ static int schema_set_new(const struct verify_trust *trust, struct schema_set **
         return r;
     }
     hex_encode(digest, 8, hex);
-    const char *label = trust->schemas[0].label, *slash = strrchr(label, '/');
-    snprintf(set->name, sizeof set->name, "%.40s %s", slash ? slash + 1 : label, hex);
+    name_of(trust->schemas[0].label, hex, set->name, sizeof set->name);
     *ret_set = set;
     return 0;
 }

@@ -15,7 +15,7 @@ PROGRAM = pathlib.Path(os.environ["KOSEKIFS"])
 DOUBLE = pathlib.Path(os.environ["ROOM_DOUBLE"])
 DIRECTORY = pathlib.Path(os.environ["SUPERVISOR_TEST_DIRECTORY"])
 ROOMS = ("mount", "link", "verify", "keys")
-USERS = {"mount": 62001, "link": 62002, "verify": 62003, "keys": 62004}
+USERS = {"mount": 62001, "link": 62002, "verify": 62003, "keys": 62004, "schema": 62005}
 WAIT = 20
 
 
