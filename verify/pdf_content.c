@@ -85,19 +85,25 @@ static int judge_inline(struct pdf_file *file, const struct pdf_object *object,
     return go_on ? 0 : PDF_STOP;
 }
 
+static int decode(struct pdf_file *file, const struct pdf_object *object, uint8_t **ret_data,
+                  size_t *ret_size)
+{
+    struct bytes encoded = bytes_of(file->bytes.data + object->stream_start, object->stream_size);
+    struct pdf_indirect indirect;
+
+    if (object->traits & PDF_TRAIT_FLATE)
+        return pdf_decode_flate(file, encoded, ret_data, ret_size);
+    int r = pdf_read_indirect(file, object->position, &file->scratch, &indirect);
+    return r != 0 ? r : pdf_decode_stream(file, indirect.value, encoded, ret_data, ret_size);
+}
+
 static int check_inline(struct pdf_file *file, const struct pdf_object *object)
 {
     _cleanup_free_ uint8_t *data = NULL;
     struct pdf_inline_finding finding;
-    struct pdf_indirect indirect;
     size_t size;
 
-    int r = pdf_read_indirect(file, object->position, &file->scratch, &indirect);
-    if (r != 0)
-        return r;
-    r = pdf_decode_stream(file, indirect.value,
-                          bytes_of(file->bytes.data + object->stream_start, object->stream_size),
-                          &data, &size);
+    int r = decode(file, object, &data, &size);
     if (r < 0 || r == PDF_STOP)
         return r;
     if (r == PDF_FILTER_UNKNOWN) {

@@ -45,6 +45,7 @@ enum pdf_trait {
     PDF_TRAIT_IMAGE_FILTER = 16, /* its filters are those that image data may have */
     PDF_TRAIT_EXTERNAL = 32,     /* /F: its data are in another file */
     PDF_TRAIT_SIGNATURE = 64,    /* has /ByteRange or says that it is a signature */
+    PDF_TRAIT_FLATE = 128,       /* one FlateDecode and no parameters */
 };
 
 struct pdf_object {
@@ -177,6 +178,10 @@ _must_use_ int pdf_read_indirect(struct pdf_file *file, size_t position, struct 
 enum { PDF_FILTER_UNKNOWN = 2, PDF_DATA_BROKEN = 3 };
 _must_use_ int pdf_decode_stream(struct pdf_file *file, struct pdf_value dictionary,
                                  struct bytes encoded, uint8_t **ret_data, size_t *ret_size);
+
+/* The same for PDF_TRAIT_FLATE. */
+_must_use_ int pdf_decode_flate(struct pdf_file *file, struct bytes encoded, uint8_t **ret_data,
+                                size_t *ret_size);
 
 /* pdf_object_stream.c: opened once, kept. */
 _must_use_ int pdf_open_object_stream(struct pdf_file *file, uint32_t number,

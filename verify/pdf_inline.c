@@ -301,6 +301,19 @@ static bool is_begin(struct bytes content, size_t position)
             (!pdf_is_regular(content.data[position - 1]) && content.data[position - 1] != '/'));
 }
 
+/* Most streams have no BI anywhere, in a string or not, and need no closer look. */
+static bool may_have_image(struct bytes content)
+{
+    const uint8_t *next = content.data, *end = content.data + content.size;
+
+    while (next < end && (next = memchr(next, 'B', (size_t)(end - next)))) {
+        if (is_begin(content, (size_t)(next - content.data)))
+            return true;
+        next++;
+    }
+    return false;
+}
+
 int pdf_inline_scan(struct bytes content, uint64_t inflate_max,
                     struct pdf_inline_finding *ret_finding)
 {
@@ -308,6 +321,8 @@ int pdf_inline_scan(struct bytes content, uint64_t inflate_max,
     int r = 0;
 
     *ret_finding = (struct pdf_inline_finding){.finding = PDF_INLINE_FIT};
+    if (!may_have_image(content))
+        return 0;
     while (scan.position < content.size && r == 0) {
         size_t i = scan.position;
         uint8_t byte = content.data[i];

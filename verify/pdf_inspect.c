@@ -259,6 +259,9 @@ static int inspect_stream(struct pdf_file *file, struct pdf_object *object,
         r = pdf_resolve(file, pdf_get(dictionary, "Subtype"), &tree, &subtype);
     if (r != 0)
         return r;
+    if (pdf_is_name(pdf_get(dictionary, "Filter"), "FlateDecode") &&
+        !has(dictionary, "DecodeParms"))
+        object->traits |= PDF_TRAIT_FLATE;
     if (filters.count == 0)
         object->traits |= PDF_TRAIT_NO_FILTER;
     else if (filters.fit)

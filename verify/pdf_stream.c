@@ -7,7 +7,7 @@
 
 #include <zlib.h>
 
-enum { FILTERS_MAX = 4, COLUMNS_MAX = 1024 * 1024, COLORS_MAX = 32 };
+enum { OUTPUT_MIN = 4096, FILTERS_MAX = 4, COLUMNS_MAX = 1024 * 1024, COLORS_MAX = 32 };
 
 struct predictor {
     bool png;
@@ -24,7 +24,7 @@ struct output {
 static int grow(struct pdf_file *file, struct output *output, size_t wanted)
 {
     uint64_t left = PDF_INFLATE_MAX - file->inflated;
-    size_t capacity = wanted < 512 ? 512 : wanted;
+    size_t capacity = wanted < OUTPUT_MIN ? OUTPUT_MIN : wanted;
 
     if (output->size >= left)
         return pdf_over_limit(file, "inflated bytes in all streams together");
@@ -41,18 +41,19 @@ static int grow(struct pdf_file *file, struct output *output, size_t wanted)
 static int run_inflate(struct pdf_file *file, z_stream *stream, struct bytes encoded,
                        struct output *output)
 {
-    int r = grow(file, output, encoded.size * 4);
+    int r = grow(file, output, encoded.size * 8);
 
     stream->next_in = (Bytef *)(uintptr_t)encoded.data;
     stream->avail_in = (uInt)encoded.size;
     while (r == 0) {
         stream->next_out = output->data + output->size;
         stream->avail_out = (uInt)(output->capacity - output->size);
-        int z = inflate(stream, Z_NO_FLUSH);
+        /* Z_FINISH: in one go when there is room, without a copy of the window. */
+        int z = inflate(stream, Z_FINISH);
         output->size = output->capacity - stream->avail_out;
         if (z == Z_STREAM_END)
             break;
-        if (z != Z_OK && !(z == Z_BUF_ERROR && stream->avail_out == 0))
+        if (z != Z_OK && z != Z_BUF_ERROR)
             return z == Z_MEM_ERROR ? -ENOMEM : PDF_DATA_BROKEN;
         if (stream->avail_out != 0)
             return PDF_DATA_BROKEN; /* the data end too early */
@@ -219,6 +220,19 @@ static int read_filters(struct pdf_file *file, struct pdf_value dictionary,
         filter = many ? pdf_next(filter) : (struct pdf_value){filters.tree, 0};
     }
     *ret_count = count;
+    return 0;
+}
+
+int pdf_decode_flate(struct pdf_file *file, struct bytes encoded, uint8_t **ret_data,
+                     size_t *ret_size)
+{
+    struct output output;
+
+    int r = inflate_all(file, encoded, &output);
+    if (r != 0)
+        return r;
+    *ret_data = output.data;
+    *ret_size = output.size;
     return 0;
 }
 
