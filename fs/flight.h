@@ -40,10 +40,12 @@ struct flight {
     TAILQ_ENTRY(flight) queued; /* in the one queue its stage has */
     struct waiter *waiters;
     int64_t started_ms, deadline_ms;
+    int64_t link_until_ms;    /* FLIGHT_AT_LINK: when the link was told to end it */
     struct cache_entry entry; /* LOOKUP: what HEAD said; CONTENT: as it was at the start */
     bool anew;                /* content is stored; only verified again */
     bool background;          /* begun by step_reverify(), for nobody in particular */
     int memfd;
+    uint64_t reserved; /* of provide's body_bytes */
     int64_t received_at_s;
     uint64_t received; /* bytes so far, for status */
     unsigned verify_tries;

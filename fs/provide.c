@@ -17,11 +17,33 @@ enum {
     REVERIFY_DONE = INT32_MAX,
 };
 
+/* Bodies on their way from link to store: when verification is slower than the line, fetches wait.
+ * One goes always, however large. */
+static const uint64_t body_bytes_max = 512 * 1024 * 1024;
+
 void provide_wake(struct provide *provide)
 {
     uint64_t one = 1;
     if (write(provide->wake, &one, sizeof one) < 0)
         log_debug("eventfd full");
+}
+
+bool step_reserve_body(struct provide *provide, struct flight *flight)
+{
+    uint64_t size = flight->entry.size;
+    if (provide->body_bytes > 0 &&
+        (size > body_bytes_max || provide->body_bytes > body_bytes_max - size))
+        return false;
+    provide->body_bytes += size;
+    flight->reserved = size;
+    return true;
+}
+
+void step_release_body(struct provide *provide, struct flight *flight)
+{
+    provide->body_bytes -= flight->reserved;
+    flight->reserved = 0;
+    pthread_cond_signal(&provide->store_ready); /* something may be loaded now */
 }
 
 void step_land(struct provide *provide, struct flight *flight, int error, const char *reason)
@@ -32,6 +54,7 @@ void step_land(struct provide *provide, struct flight *flight, int error, const 
     flight->outcome.entry = flight->entry;
     flight->stage = FLIGHT_LANDED;
     flights_remove(provide->flights, flight);
+    step_release_body(provide, flight);
     if (flight->background && --provide->reverifying == 0)
         provide_wake(provide); /* for the next ones */
     for (const struct waiter *waiter = flight->waiters; waiter; waiter = waiter->next)
@@ -134,6 +157,7 @@ int provide_new(const struct config_mount *config, struct keys_client *keys, int
     TAILQ_INIT(&provide->verify_queue);
     TAILQ_INIT(&provide->entry_queue);
     TAILQ_INIT(&provide->store_queue);
+    TAILQ_INIT(&provide->load_queue);
     TAILQ_INIT(&provide->landed);
     for (unsigned i = 0; i < VERIFY_WORKER_MAX; i++)
         provide->workers[i].fd = -1;
@@ -315,9 +339,12 @@ static void loop_tick(struct provide *provide)
     struct tick tick = {provide, clock_monotonic_ms()};
     provide_lock(provide);
     flights_walk(provide->flights, tick_flight, &tick);
+    unsigned late = step_worker_deadlines(provide, tick.now_ms);
+    bool link_late = step_link_late(provide, tick.now_ms);
+    if (link_late)
+        step_link_lost(provide);
     step_drop_abandoned(provide, &provide->lookup_queue);
     step_drop_abandoned(provide, &provide->fetch_queue);
-    unsigned late = step_worker_deadlines(provide, tick.now_ms);
     step_reverify(provide);
     step_link(provide);
     step_verify(provide);
@@ -326,6 +353,9 @@ static void loop_tick(struct provide *provide)
         if (late & (1u << i))
             provide->listener.misbehaved(provide->listener.context, ROOM_VERIFY, i,
                                          "did not answer in time");
+    if (link_late)
+        provide->listener.misbehaved(provide->listener.context, ROOM_LINK, 0,
+                                     "did not answer in time");
 }
 
 void provide_dispatch(struct provide *provide, const struct pollfd *fds, unsigned count)

@@ -10,6 +10,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
+enum {
+    LINK_EVENTS_AT_ONCE = 256, /* then others have their turn: the process may send without end */
+    LINK_GRACE_MS = 5000,      /* it ends each request at its deadline by itself */
+};
+
 /* The validator as the store keeps it: "<Last-Modified in seconds> <ETag>". */
 static void validator_encode(const struct link_validator *validator, char out[CACHE_VALIDATOR_MAX])
 {
@@ -24,25 +29,34 @@ static void validator_decode(const char *text, struct link_validator *ret_valida
     snprintf(ret_validator->etag, sizeof ret_validator->etag, "%s", *rest == ' ' ? rest + 1 : "");
 }
 
-static int64_t time_left_ms(const struct flight *flight)
+static int64_t latest_deadline_ms(const struct flight *flight)
 {
-    int64_t left = flight->deadline_ms - clock_monotonic_ms();
-    return left < 1 ? 1 : left;
+    int64_t latest = 0;
+    for (const struct waiter *waiter = flight->waiters; waiter; waiter = waiter->next)
+        latest = waiter->deadline_ms > latest ? waiter->deadline_ms : latest;
+    return latest;
 }
 
 static int link_send(struct provide *provide, struct flight *flight)
 {
+    /* It may have waited for the link; those who came meanwhile have more time. */
+    int64_t now_ms = clock_monotonic_ms(), latest_ms = latest_deadline_ms(flight);
+    if (latest_ms > flight->deadline_ms)
+        flight->deadline_ms = latest_ms;
+    int64_t left_ms = flight->deadline_ms > now_ms ? flight->deadline_ms - now_ms : 1;
+    flight->link_until_ms = now_ms + left_ms;
     struct link_request request = {
         .head = flight->kind == FLIGHT_LOOKUP,
         .name = flight->name,
-        .timeout_ms = (uint32_t)time_left_ms(flight),
+        .timeout_ms = (uint32_t)left_ms,
         .size_max = (uint64_t)provide->config->body_max,
         .expected_size = flight->entry.size,
     };
     if (request.head)
         return link_client_request(provide->link_fd, flight->id, &request, -1);
     validator_decode(flight->entry.validator, &request.expected);
-    cleanup_close(&flight->memfd);
+    int before = steal_fd(&flight->memfd);
+    cleanup_close(&before);
     int error = memfd_new("certificate", &flight->memfd);
     if (error < 0)
         return error;
@@ -54,9 +68,13 @@ static bool step_send(struct provide *provide, struct flight_queue *queue, uint6
 {
     struct flight *flight;
     while (provide->at_link < limit && (flight = TAILQ_FIRST(queue))) {
-        int error = link_send(provide, flight);
-        if (error == -EAGAIN || error == -EPIPE)
+        if (flight->kind == FLIGHT_CONTENT && !step_reserve_body(provide, flight))
             return false;
+        int error = link_send(provide, flight);
+        if (error == -EAGAIN || error == -EPIPE) {
+            step_release_body(provide, flight);
+            return false;
+        }
         TAILQ_REMOVE(queue, flight, queued);
         if (error < 0) {
             step_land(provide, flight, ENOMEM, strerror(-error));
@@ -78,6 +96,7 @@ void step_link(struct provide *provide)
 void step_queue_for_link(struct provide *provide, struct flight *flight)
 {
     flight->stage = FLIGHT_QUEUED;
+    step_release_body(provide, flight);
     if (flight->kind == FLIGHT_LOOKUP)
         TAILQ_INSERT_TAIL(&provide->lookup_queue, flight, queued);
     else
@@ -137,11 +156,9 @@ static bool step_fetched(struct provide *provide, struct flight *flight,
     }
     provide->count.fetch_failures++;
     /* Who came late shares the end of the flight, unless he has still half of his time. */
-    int64_t now = clock_monotonic_ms(), latest = 0;
-    for (const struct waiter *waiter = flight->waiters; waiter; waiter = waiter->next)
-        latest = waiter->deadline_ms > latest ? waiter->deadline_ms : latest;
-    if (error == ETIMEDOUT && latest - now > provide->config->open_timeout / 2) {
-        flight->deadline_ms = latest;
+    int64_t now = clock_monotonic_ms();
+    if (error == ETIMEDOUT &&
+        latest_deadline_ms(flight) - now > provide->config->open_timeout / 2) {
         step_queue_for_link(provide, flight);
         return true;
     }
@@ -155,6 +172,25 @@ static void requeue_from_link(struct flight *flight, void *context)
 {
     if (flight->stage == FLIGHT_AT_LINK)
         step_queue_for_link(context, flight);
+}
+
+struct lateness {
+    int64_t now_ms;
+    bool late;
+};
+
+static void note_late(struct flight *flight, void *context)
+{
+    struct lateness *lateness = context;
+    if (flight->stage == FLIGHT_AT_LINK && flight->link_until_ms + LINK_GRACE_MS < lateness->now_ms)
+        lateness->late = true;
+}
+
+bool step_link_late(struct provide *provide, int64_t now_ms)
+{
+    struct lateness lateness = {.now_ms = now_ms};
+    flights_walk(provide->flights, note_late, &lateness);
+    return lateness.late;
 }
 
 void step_link_lost(struct provide *provide)
@@ -198,7 +234,10 @@ void provide_on_link(struct provide *provide)
 {
     struct link_event event;
     int result;
-    while ((result = link_client_receive(provide->link_fd, &event)) != -EAGAIN) {
+    for (unsigned n = 0; n < LINK_EVENTS_AT_ONCE; n++) {
+        result = link_client_receive(provide->link_fd, &event);
+        if (result == -EAGAIN)
+            return;
         if (result == 0 && event.kind == LINK_DONE)
             report_fetch(provide, &event);
         const char *misbehaviour = NULL;

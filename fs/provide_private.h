@@ -32,12 +32,14 @@ struct provide {
     struct flights *flights;
     struct negative *negative;
     struct flight_queue lookup_queue, fetch_queue, verify_queue;
-    struct flight_queue entry_queue, store_queue; /* at the store: look-ups; content */
-    unsigned entries_in_a_row;                    /* look-ups served while content waited */
-    struct flight_queue landed;                   /* waiters to be told */
-    struct waiter *expired, *killed;              /* waiters to be told */
+    struct flight_queue entry_queue, store_queue, load_queue; /* at the store: look-ups; verdicts;
+                                                                 content to be loaded */
+    unsigned entries_in_a_row;       /* look-ups served while content waited */
+    struct flight_queue landed;      /* waiters to be told */
+    struct waiter *expired, *killed; /* waiters to be told */
     int link_fd;
-    uint64_t at_link; /* fetches under way */
+    uint64_t at_link;    /* fetches under way */
+    uint64_t body_bytes; /* in memory files, or soon */
     struct worker workers[VERIFY_WORKER_MAX];
     uint8_t trust[SHA256_SIZE];
     bool trust_known;
@@ -53,6 +55,10 @@ void provide_lock(struct provide *provide);
 void provide_unlock(struct provide *provide);
 /* Lets the loop thread look again. Any thread. */
 void provide_wake(struct provide *provide);
+/* Takes memory for the body before it comes; false while too much is taken. step_land() and
+ * step_release_body() give it back. */
+bool step_reserve_body(struct provide *provide, struct flight *flight);
+void step_release_body(struct provide *provide, struct flight *flight);
 /* Ends a flight under the lock. */
 void step_land(struct provide *provide, struct flight *flight, int error, const char *reason);
 
@@ -60,6 +66,8 @@ void step_land(struct provide *provide, struct flight *flight, int error, const 
 void step_queue_for_link(struct provide *provide, struct flight *flight);
 /* Sends what waits, as far as there is room. */
 void step_link(struct provide *provide);
+/* True if the process does not end its requests at their deadlines. */
+bool step_link_late(struct provide *provide, int64_t now_ms);
 /* The process is gone: its flights wait for the next one, each until its waiters' deadlines. */
 void step_link_lost(struct provide *provide);
 void provide_on_link(struct provide *provide); /* without the lock */

@@ -20,8 +20,12 @@ enum { ENTRIES_IN_A_ROW_MAX = 8 };
 void step_queue_for_store(struct provide *provide, struct flight *flight, enum flight_stage stage)
 {
     flight->stage = stage;
-    TAILQ_INSERT_TAIL(flight->kind == FLIGHT_LOOKUP ? &provide->entry_queue : &provide->store_queue,
-                      flight, queued);
+    if (flight->kind == FLIGHT_LOOKUP)
+        TAILQ_INSERT_TAIL(&provide->entry_queue, flight, queued);
+    else if (stage == FLIGHT_LOADING)
+        TAILQ_INSERT_TAIL(&provide->load_queue, flight, queued);
+    else
+        TAILQ_INSERT_TAIL(&provide->store_queue, flight, queued);
     pthread_cond_signal(&provide->store_ready);
 }
 
@@ -125,20 +129,36 @@ static void store_serve(struct provide *provide, struct flight *flight)
         provide->listener.withdrawn(provide->listener.context, inode);
 }
 
-/* Under the lock: takes the next flight out of its queue; NULL if none waits. */
+/* Under the lock: takes the next flight with content out of its queue. What is verified goes before
+ * what would need more memory. */
+static struct flight *step_next_content(struct provide *provide)
+{
+    struct flight *flight = TAILQ_FIRST(&provide->store_queue);
+    if (flight) {
+        TAILQ_REMOVE(&provide->store_queue, flight, queued);
+        return flight;
+    }
+    flight = TAILQ_FIRST(&provide->load_queue);
+    if (!flight || !step_reserve_body(provide, flight))
+        return NULL;
+    TAILQ_REMOVE(&provide->load_queue, flight, queued);
+    return flight;
+}
+
+/* Under the lock: takes the next flight out of its queue; NULL if none can be served. */
 static struct flight *step_next_for_store(struct provide *provide)
 {
     struct flight *entry = TAILQ_FIRST(&provide->entry_queue);
-    struct flight *content = TAILQ_FIRST(&provide->store_queue);
-    if (entry && (!content || provide->entries_in_a_row < ENTRIES_IN_A_ROW_MAX)) {
-        provide->entries_in_a_row = content ? provide->entries_in_a_row + 1 : 0;
-        TAILQ_REMOVE(&provide->entry_queue, entry, queued);
-        return entry;
+    struct flight *content = NULL;
+    if (!entry || provide->entries_in_a_row >= ENTRIES_IN_A_ROW_MAX)
+        content = step_next_content(provide);
+    if (content || !entry) {
+        provide->entries_in_a_row = 0;
+        return content;
     }
-    provide->entries_in_a_row = 0;
-    if (content)
-        TAILQ_REMOVE(&provide->store_queue, content, queued);
-    return content;
+    provide->entries_in_a_row++;
+    TAILQ_REMOVE(&provide->entry_queue, entry, queued);
+    return entry;
 }
 
 void *provide_store_run(void *argument)

@@ -54,6 +54,16 @@ class Store(SystemTest):
                 self.serve_copy(name)
                 self.assertReads(self.reader, name)
 
+    def test_link_that_stands_still_is_replaced(self):
+        self.assertReads(self.reader, GOOD)
+        pid = self.site.room("kosekifs-link")
+        os.kill(pid, signal.SIGSTOP)
+        self.serve_copy("stuck-1.pdf")
+        self.assertFails(self.reader, "stuck-1.pdf", "ETIMEDOUT")
+        testbed.wait_until(lambda: self.site.room("kosekifs-link") not in (None, pid), 15,
+                           "another kosekifs-link")
+        self.assertReads(self.reader, "stuck-1.pdf")
+
     def test_nothing_readable_in_the_state_directory(self):
         self.serve_copy("secret-1.pdf", GOOD)
         self.assertReads(self.reader, "secret-1.pdf")
