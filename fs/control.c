@@ -68,27 +68,38 @@ static int peer_identify(int fd, struct caller *ret_caller)
     return 0;
 }
 
+/* A free place; NULL if there is none, or none for this uid. */
+static struct peer *place_for(struct control *control, uid_t uid)
+{
+    struct peer *place = NULL;
+    unsigned of_one = 0;
+    for (unsigned i = 0; i < CONTROL_PEERS_MAX; i++) {
+        struct peer *peer = &control->peers[i];
+        if (peer->fd < 0)
+            place = peer;
+        else
+            of_one += peer->caller.uid == uid;
+    }
+    return of_one < CONTROL_PEERS_OF_ONE_MAX ? place : NULL;
+}
+
 static void accept_peer(struct control *control)
 {
     _cleanup_close_ int fd = accept4(control->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0)
+    struct caller caller;
+    if (fd < 0 || peer_identify(fd, &caller) < 0)
         return;
-    for (unsigned i = 0; i < CONTROL_PEERS_MAX; i++) {
-        struct peer *peer = &control->peers[i];
-        if (peer->fd >= 0)
-            continue;
-        if (peer_identify(fd, &peer->caller) < 0)
-            return;
-        peer->fd = steal_fd(&fd);
-        peer->id = ++control->next_peer;
-        peer->waiting = false;
-        peer->sent = 0;
-        peer->idle_since_ms = clock_monotonic_ms();
-        buffer_init(&peer->in, CONTROL_REQUEST_MAX);
-        buffer_init(&peer->out, CONTROL_REPLY_MAX);
+    struct peer *peer = place_for(control, caller.uid);
+    if (!peer) {
+        log_info("control socket: too many peers, one of uid %u turned away", caller.uid);
         return;
     }
-    log_warning("control socket: more than %d peers, one turned away", CONTROL_PEERS_MAX);
+    *peer = (struct peer){.fd = steal_fd(&fd),
+                          .id = ++control->next_peer,
+                          .caller = caller,
+                          .idle_since_ms = clock_monotonic_ms()};
+    buffer_init(&peer->in, CONTROL_REQUEST_MAX);
+    buffer_init(&peer->out, CONTROL_REPLY_MAX);
 }
 
 /* Queues a reply; false if the peer must be cut off. Takes `reply`. */
@@ -277,15 +288,25 @@ static void control_wake(struct control *control)
         log_debug("eventfd full");
 }
 
-struct control *control_free(struct control *control)
+void control_stop(struct control *control)
 {
-    if (!control)
-        return NULL;
     pthread_mutex_lock(&control->lock);
     control->ending = true;
     pthread_mutex_unlock(&control->lock);
     control_wake(control);
     pthread_join(control->thread, NULL);
+}
+
+struct control *control_free(struct control *control)
+{
+    if (!control)
+        return NULL;
+    while (control->answers) {
+        struct answer *answer = control->answers;
+        control->answers = answer->next;
+        json_free(answer->reply);
+        free(answer);
+    }
     for (unsigned i = 0; i < CONTROL_PEERS_MAX; i++)
         if (control->peers[i].fd >= 0)
             peer_close(&control->peers[i]);

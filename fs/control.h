@@ -14,6 +14,7 @@
 
 enum {
     CONTROL_PEERS_MAX = 64,
+    CONTROL_PEERS_OF_ONE_MAX = 8, /* of one uid: nobody takes all places */
     CONTROL_REQUEST_MAX = 16 * 1024,
     CONTROL_REPLY_MAX = 4 * 1024 * 1024,
     CONTROL_IDLE_MS = 30 * 1000, /* without a whole request, or without reading the reply */
@@ -25,7 +26,9 @@ struct second_person;
 
 /* Takes listen_fd and starts the thread. */
 _must_use_ int control_new(struct mountfs *fs, int listen_fd, struct control **ret_control);
-/* Ends the thread; peers are cut off. */
+/* Ends the thread; peers are cut off. What waits with provide may still be answered until
+ * control_free(), to nobody. */
+void control_stop(struct control *control);
 struct control *control_free(struct control *control);
 
 /* Answers the peer whose command returned CONTROL_LATER; takes `reply` (NULL: memory was short).

@@ -389,7 +389,7 @@ static struct json *ask_second_person(const struct control_call *call)
     static const char state[] = "waits for a second person: kosekictl confirm";
     uint64_t id = 0;
     int error =
-        second_person_ask(call->second, call->asked_by, call->request, clock_monotonic_ms(), &id);
+        second_person_ask(call->second, call->caller, call->request, clock_monotonic_ms(), &id);
     if (error < 0)
         return control_reply_error("not kept for confirmation: %s", strerror(-error));
     _cleanup_json_ struct json *reply = control_reply_ok();
@@ -409,19 +409,25 @@ static struct json *command_confirm(const struct control_call *call, bool *ret_l
 {
     _cleanup_json_ struct json *request = NULL;
     struct control_call confirmed = *call;
+    struct caller asked_by;
     int64_t id = 0;
     if (!json_get_integer(call->request, "id", &id) || id <= 0)
         return control_reply_error("the id of a waiting command is needed");
     int error = second_person_take(call->second, (uint64_t)id, call->caller->uid,
-                                   clock_monotonic_ms(), &request, &confirmed.asked_by);
+                                   clock_monotonic_ms(), &request, &asked_by);
     if (error < 0)
         return control_reply_error("%s", error == -EPERM
                                              ? "you asked for it: somebody else confirms"
                                              : "no such command waits, or its time is over");
     const struct command *command = command_find(request);
     confirmed.request = request;
-    if (record(&confirmed, command->name, AUDIT_OK) < 0)
+    confirmed.asked_by = asked_by.uid;
+    /* His role may have been taken away since he asked. */
+    bool allowed = access_control_roles(call->fs->access, &asked_by) & command->roles;
+    if (record(&confirmed, command->name, allowed ? AUDIT_OK : AUDIT_DENIED) < 0)
         return control_reply_error("the audit trail cannot be written");
+    if (!allowed)
+        return control_reply_error("who asked for it may no longer do so");
     return command->run(&confirmed, ret_later);
 }
 

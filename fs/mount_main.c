@@ -240,7 +240,7 @@ static bool on_supervisor(struct program *program)
         return true; /* poll says so again */
     int result = ipc_receive(ROOM_FD, message);
     if (result != 0)
-        return result == -EBADMSG;
+        return result == -EBADMSG || result == -EAGAIN;
     int error = 0;
     if (message->type == ROOM_PEER)
         take_peer(program, message);
@@ -400,6 +400,9 @@ static int begin_session(struct program *program)
     while (program->fuse_fd < 0)
         if (!on_supervisor(program))
             return -EPIPE;
+    /* A supervisor that does not listen must not stop a thread that has an alert for it. */
+    if (fcntl(ROOM_FD, F_SETFL, O_NONBLOCK) < 0)
+        return -errno;
     int error = session_new(program->fuse_fd, ops_table(), fs, &fs->session);
     return error < 0 ? error : -pthread_create(&program->loop, NULL, loop_run, program);
 }
@@ -412,8 +415,9 @@ static void end(struct program *program)
         log_debug("eventfd full");
     if (program->loop)
         pthread_join(program->loop, NULL);
+    control_stop(program->control);
+    provide_free(fs->provide); /* tells all that wait, peers of the control socket too */
     control_free(program->control);
-    provide_free(fs->provide);
     record_life(fs, AUDIT_STOP);
     alerts_set_audit(fs->alerts, NULL);
     audit_close(fs->audit); /* with a last checkpoint, so keys must still be there */

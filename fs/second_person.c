@@ -8,7 +8,7 @@
 
 struct waiting {
     uint64_t id; /* 0: free */
-    uid_t by;
+    struct caller by;
     int64_t until_ms;
     struct json *request;
 };
@@ -54,8 +54,8 @@ static struct json *copy_of(const struct json *request)
     return copy;
 }
 
-int second_person_ask(struct second_person *second, uid_t by, const struct json *request,
-                      int64_t now_ms, uint64_t *ret_id)
+int second_person_ask(struct second_person *second, const struct caller *by,
+                      const struct json *request, int64_t now_ms, uint64_t *ret_id)
 {
     drop_expired(second, now_ms);
     for (size_t i = 0; i < SECOND_PERSON_MAX; i++) {
@@ -66,7 +66,7 @@ int second_person_ask(struct second_person *second, uid_t by, const struct json 
         if (!copy)
             return -ENOMEM;
         *waiting = (struct waiting){.id = ++second->next_id,
-                                    .by = by,
+                                    .by = *by,
                                     .until_ms = now_ms + SECOND_PERSON_WAIT_MS,
                                     .request = copy};
         *ret_id = waiting->id;
@@ -76,14 +76,14 @@ int second_person_ask(struct second_person *second, uid_t by, const struct json 
 }
 
 int second_person_take(struct second_person *second, uint64_t id, uid_t by, int64_t now_ms,
-                       struct json **ret_request, uid_t *ret_asked_by)
+                       struct json **ret_request, struct caller *ret_asked_by)
 {
     drop_expired(second, now_ms);
     for (size_t i = 0; i < SECOND_PERSON_MAX; i++) {
         struct waiting *waiting = &second->waiting[i];
         if (!id || waiting->id != id)
             continue;
-        if (waiting->by == by)
+        if (waiting->by.uid == by)
             return -EPERM;
         *ret_request = steal_ptr(&waiting->request);
         *ret_asked_by = waiting->by;
@@ -97,7 +97,7 @@ static struct json *waiting_object(const struct waiting *waiting, int64_t now_ms
 {
     _cleanup_json_ struct json *object = json_object_new();
     if (!object || json_set_integer(object, "id", (int64_t)waiting->id) < 0 ||
-        json_set_integer(object, "by", waiting->by) < 0 ||
+        json_set_integer(object, "by", waiting->by.uid) < 0 ||
         json_set_integer(object, "seconds_left", (waiting->until_ms - now_ms) / 1000) < 0 ||
         json_set(object, "request", copy_of(waiting->request)) < 0)
         return NULL;

@@ -8,6 +8,7 @@
 #define FS_SECOND_PERSON_H
 
 #include "base/cleanup.h"
+#include "fs/caller.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,16 +22,18 @@ struct second_person;
 struct second_person *second_person_new(void); /* NULL when memory is short */
 struct second_person *second_person_free(struct second_person *second);
 
-/* Keeps a request; -EBUSY when SECOND_PERSON_MAX wait, -ENOMEM. */
-_must_use_ int second_person_ask(struct second_person *second, uid_t by, const struct json *request,
-                                 int64_t now_ms, uint64_t *ret_id);
+/* Keeps a request and who asks; -EBUSY when SECOND_PERSON_MAX wait, -ENOMEM. */
+_must_use_ int second_person_ask(struct second_person *second, const struct caller *by,
+                                 const struct json *request, int64_t now_ms, uint64_t *ret_id);
 
 /*
  * Takes a request out for being carried out. -ENOENT: none of that id, or its time is over; -EPERM:
- * `by` asked for it himself. *ret_request is the caller's to free.
+ * `by` asked for it himself. *ret_request is the caller's to free. *ret_asked_by is as he was when
+ * he asked: whether he still may is for the caller to decide.
  */
 _must_use_ int second_person_take(struct second_person *second, uint64_t id, uid_t by,
-                                  int64_t now_ms, struct json **ret_request, uid_t *ret_asked_by);
+                                  int64_t now_ms, struct json **ret_request,
+                                  struct caller *ret_asked_by);
 
 /* Those that wait: [{"id", "by", "seconds_left", "request"}]; NULL when memory is short. */
 struct json *second_person_list(struct second_person *second, int64_t now_ms);

@@ -1,6 +1,8 @@
 """kosekictl: verification without a daemon, and the operator's commands with one."""
 
 import json
+import signal
+import socket
 import subprocess
 import unittest
 
@@ -124,7 +126,6 @@ class Operator(SystemTest):
         self.assertNotEqual(done.returncode, 0)
 
     def test_nonsense_on_the_socket_harms_nobody(self):
-        import socket
         path = str(self.site.directory / "run" / "control.sock")
         for words in (b"\0" * 10, b"{}\n", b"[1]\n", b'{"command":"status"' * 10_000, b"\n" * 1000,
                       b'{"command":"no-such"}\n', b"{" * 100_000):
@@ -140,3 +141,88 @@ class Operator(SystemTest):
                     pass
         self.assertEqual(self.site.ctl("status").returncode, 0)
         self.assertReads(self.reader, GOOD)
+
+    def test_idle_peers_of_one_user_do_not_keep_others_out(self):
+        path = str(self.site.directory / "run" / "control.sock")
+        operator = self.site.reader(61401, groups=(testbed.CONTROL_GROUP,))
+        peers = [socket.socket(socket.AF_UNIX) for _ in range(80)]
+        try:
+            for peer in peers:
+                peer.connect(path)
+            done = operator.run(self.site.build / "kosekictl", "--socket", path, "status")
+            self.assertNotIn(b"turned", done.stderr)
+            self.assertIn(b"role", done.stdout + done.stderr)  # answered, though without a role
+        finally:
+            for peer in peers:
+                peer.close()
+        testbed.wait_until(lambda: self.site.ctl("status").returncode == 0, 5, "places to be free")
+
+
+class EndsWhileAnOperatorWaits(SystemTest):
+    def test_fetch_under_way(self):
+        self.serve_copy("ending-1.pdf")
+        self.link.fault("ending-1.pdf", method="GET", stall_after=100)
+        path = self.site.directory / "run" / "control.sock"
+        with subprocess.Popen([self.site.build / "kosekictl", "--socket", path, "fetch",
+                               "ending-1.pdf"], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE) as asking:
+            testbed.wait_until(lambda: self.gets("ending-1.pdf"), 5, "the GET")
+            self.assertEqual(self.site.stop(), 0, self.site.log()[-2000:])
+            asking.communicate(timeout=10)
+        self.assertNotIn("Sanitizer", self.site.log())
+        self.site.start()
+        self.assertReads(self.reader, GOOD)
+
+
+class SecondPerson(SystemTest):
+    OPERATOR, APPROVER = 61401, 61402
+
+    @classmethod
+    def configure(cls):
+        cls.site.policy["roles"].update(operator=cls.OPERATOR, approver=cls.APPROVER,
+                                        second_person="fetch")
+        super().configure()
+
+    def ask(self, uid, *words):
+        person = self.site.reader(uid, groups=(testbed.CONTROL_GROUP,))
+        path = self.site.directory / "run" / "control.sock"
+        done = person.run(self.site.build / "kosekictl", "--socket", path, *words)
+        return done.returncode, (done.stdout + done.stderr).decode()
+
+    def pending(self):
+        request = b'{"command":"pending"}\n'
+        with socket.socket(socket.AF_UNIX) as peer:
+            peer.settimeout(5)
+            peer.connect(str(self.site.directory / "run" / "control.sock"))
+            peer.sendall(request)
+            return json.loads(peer.makefile().readline())["pending"]
+
+    def fetch(self, name):
+        """Asked for, not done; the id to confirm."""
+        self.serve_copy(name)
+        self.ask(self.OPERATOR, "fetch", name)
+        self.assertEqual(self.gets(name), 0)
+        return next(row["id"] for row in self.pending() if row["request"]["name"] == name)
+
+    def appoint(self, operator):
+        self.site.policy["roles"]["operator"] = operator
+        self.site.write_configuration(self.site.settings(self.link.url))
+        self.site.daemon.send_signal(signal.SIGHUP)
+
+    def test_another_one_confirms(self):
+        number = self.fetch("second-1.pdf")
+        self.assertNotEqual(self.ask(self.OPERATOR, "confirm", number)[0], 0)
+        code, words = self.ask(self.APPROVER, "confirm", number)
+        self.assertEqual(code, 0, words)
+        self.assertEqual(self.gets("second-1.pdf"), 1)
+        self.assertNotEqual(self.ask(self.APPROVER, "confirm", number)[0], 0, "twice")
+
+    def test_a_role_taken_away_counts(self):
+        number = self.fetch("second-2.pdf")
+        self.appoint(61403)
+        testbed.wait_until(lambda: "role" in self.ask(self.OPERATOR, "status")[1], 5, "the policy")
+        code, words = self.ask(self.APPROVER, "confirm", number)
+        self.assertNotEqual(code, 0, words)
+        self.assertEqual(self.gets("second-2.pdf"), 0)
+        self.appoint(self.OPERATOR)
+        testbed.wait_until(lambda: self.ask(self.OPERATOR, "status")[0] == 0, 5, "the policy")
