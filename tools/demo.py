@@ -12,7 +12,8 @@ import testbed
 TOP = pathlib.Path(__file__).resolve().parents[1]
 REACH = testbed.reachable_top()
 HOME = REACH / "build" / "demo"
-GOOD, LARGE, TAMPERED = "K2026-000101.pdf", "K2026-000105.pdf", "K2026-000201.pdf"
+GOOD, LARGE, XML = "K2026-000101.pdf", "K2026-000105.pdf", "K2026-000301.xml"
+TAMPERED = "K2026-000201.pdf"
 
 ENDING = (signal.SIGINT, signal.SIGTERM)
 
@@ -69,6 +70,9 @@ class Demo:
         self.expect(f"once more: {row['ms']:.1f} ms, from the encrypted store; the link system was "
                     f"asked for it {len(self.link.requests(GOOD, 'GET'))} time",
                     len(self.link.requests(GOOD, "GET")) == 1)
+        row = self.clerk.read(XML)
+        self.expect(f"one in XML: cat {XML}: {row['error']}",
+                    row.get("sha256") == testbed.sha256(self.site.served / XML))
 
     def read_tampered(self):
         say("\n2. A certificate in which one byte was changed after signing.")
@@ -108,7 +112,7 @@ class Demo:
         mine, others = self.clerk.list(), self.stranger.list()
         say(f"     clerk: {' '.join(mine)}    other user: {' '.join(others) or '(nothing)'}")
         self.expect("nothing else, and nothing was fetched for it",
-                    mine == [GOOD, LARGE] and not others and len(self.link.requests()) == before)
+                    mine == [GOOD, LARGE, XML] and not others and len(self.link.requests()) == before)
 
     def keep(self):
         say(f"\ndemo: it stays mounted on {self.site.mount_point}; Ctrl-C ends it. Try, as root:")
