@@ -33,8 +33,16 @@ static void digests(void **state)
     assert_int_equal(sha256_stream_update(stream, "a", 1), 0);
     assert_int_equal(sha256_stream_update(stream, "", 0), 0);
     assert_int_equal(sha256_stream_update(stream, "bc", 2), 0);
+    _cleanup_sha256_stream_ struct sha256_stream *copy = sha256_stream_copy(stream);
+    assert_non_null(copy);
+    assert_int_equal(sha256_stream_update(copy, "d", 1), 0);
     assert_int_equal(sha256_stream_finish(stream, digest), 0);
     assert_digest(digest, sha256_abc);
+    /* The copy went its own way from where it was taken. */
+    uint8_t abcd[SHA256_SIZE], of_copy[SHA256_SIZE];
+    assert_int_equal(sha256("abcd", 4, abcd), 0);
+    assert_int_equal(sha256_stream_finish(copy, of_copy), 0);
+    assert_memory_equal(of_copy, abcd, SHA256_SIZE);
 }
 
 /* The GCM specification by McGrew and Viega, test case 16 (AES-256 with AAD). */
