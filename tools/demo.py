@@ -1,5 +1,6 @@
 """The part of tools/demo that comes after building."""
 
+import fcntl
 import os
 import pathlib
 import shutil
@@ -142,6 +143,11 @@ def main():
         sys.exit("usage: tools/demo [--keep]")
     for number in ENDING:
         signal.signal(number, lambda *_: sys.exit("demo: interrupted"))
+    alone = open(REACH / "build" / "demo.lock", "w")
+    try:
+        fcntl.flock(alone, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit("demo: another one is running here; end it first")
     demo = Demo()
     try:
         demo.run(keep)
