@@ -20,10 +20,11 @@ static unsigned long runs;
 /* The longest run of hexadecimal digits. */
 static void run_contents(const struct buffer *content)
 {
+    const char *text = content->data ? (const char *)content->data : "";
     size_t best = 0, best_start = 0, start = 0;
 
     for (size_t i = 0; i <= content->size; i++) {
-        if (i < content->size && memchr("0123456789abcdefABCDEF", content->data[i], 22))
+        if (i < content->size && memchr("0123456789abcdefABCDEF", text[i], 22))
             continue;
         if (i - start > best) {
             best = i - start;
@@ -32,8 +33,7 @@ static void run_contents(const struct buffer *content)
         start = i + 1;
     }
     uint8_t *token = malloc(best / 2 + 1);
-    if (token &&
-        hex_decode((const char *)content->data + best_start, best / 2 * 2, token, best / 2))
+    if (token && hex_decode(text + best_start, best / 2 * 2, token, best / 2))
         LLVMFuzzerTestOneInput(token, best / 2);
     free(token);
 }

@@ -3,6 +3,7 @@
 import os
 import time
 
+import testbed
 from system.scene import GOOD, LARGE, SystemTest, sha256
 
 
@@ -36,17 +37,9 @@ class Faults(SystemTest):
         self.link.fault("stall-1.pdf", stall_after=1000)
         began = time.monotonic()
         self.assertFails(self.reader, "stall-1.pdf", "ETIMEDOUT")
-        spent = time.monotonic() - began
-        self.assertGreater(spent, 2)
-        self.assertLess(spent, 5)
+        self.assertGreater(time.monotonic() - began, 2)
+        self.assertSoon(began, 3)
         self.assertIn("ETIMEDOUT", self.reader.text(".kosekifs/why/stall-1.pdf"))
-
-    def test_stalled_look_up_ends_at_its_deadline(self):
-        self.serve_copy("stall-2.pdf")
-        self.link.fault("stall-2.pdf", method="HEAD", stall_after=0)
-        began = time.monotonic()
-        self.assertFails(self.reader, "stall-2.pdf", "ETIMEDOUT")
-        self.assertLess(time.monotonic() - began, 2.5)
 
     def test_over_long_body(self):
         """What follows Content-Length's bytes is no part of the body: refused or cut off."""
@@ -117,14 +110,28 @@ class Faults(SystemTest):
         self.assertIn(self.reader.read("lie-1.pdf")["error"], ("ESTALE", "EPROTO"))
         self.assertNotIn("lie-1.pdf", self.reader.list())
 
+
+class Patient(SystemTest):
+    """An open may take so long that nothing else here is mistaken for its end."""
+
+    settings = {"mount.open_timeout": "60s", "mount.lookup_timeout": "1s"}
+
+    def test_stalled_look_up_ends_at_its_deadline(self):
+        self.serve_copy("stall-2.pdf")
+        self.link.fault("stall-2.pdf", method="HEAD", stall_after=0)
+        began = time.monotonic()
+        self.assertFails(self.reader, "stall-2.pdf", "ETIMEDOUT")
+        self.assertSoon(began, 1)
+
     def test_one_bad_line_disturbs_nobody(self):
         self.serve_copy("slow-1.pdf")
         self.link.fault("slow-1.pdf", stall_after=10)
         waiting = self.reader.start("cat", "slow-1.pdf")
-        began = time.monotonic()
+        testbed.wait_until(lambda: self.gets("slow-1.pdf"), 20, "the GET of slow-1.pdf")
         self.assertReads(self.reader, GOOD)
         self.reader.list()
-        self.assertLess(time.monotonic() - began, 2)
+        self.assertIsNone(waiting.poll())
+        waiting.terminate()
         self.assertNotEqual(self.reader.finish(waiting).returncode, 0)
 
 

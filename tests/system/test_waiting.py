@@ -5,7 +5,7 @@ import signal
 import time
 
 import testbed
-from system.scene import GOOD, SystemTest, sanitized
+from system.scene import GOOD, SLACK, SystemTest, sanitized
 
 ALARMED = r"""
 import os, signal, sys
@@ -38,8 +38,8 @@ class Waiting(SystemTest):
                 self.wait_for_get(name)
                 began = time.monotonic()
                 process.send_signal(number)
-                done = self.reader.finish(process, 10)
-                self.assertLess(time.monotonic() - began, 1)
+                done = self.reader.finish(process, 15)
+                self.assertSoon(began, 0.5)
                 self.assertEqual(done.returncode, -number)
 
     def test_alarms_do_not_break_the_open(self):
@@ -79,7 +79,8 @@ class Waiting(SystemTest):
         self.assertReads(self.reader, GOOD)
         self.reader.list()
         self.assertFails(self.reader, "others-unknown.pdf", "ENOENT")
-        self.assertLess(time.monotonic() - began, 1)
+        self.assertSoon(began, 0.5)
+        self.assertIsNone(process.poll())
         process.kill()
         self.reader.finish(process, 5)
 
@@ -126,18 +127,18 @@ print(json.dumps({"outcomes": outcomes, "longest": longest[0]}))
         threads, memory = self.status(pid, "Threads"), self.status(pid, "VmRSS")
         crowd = self.reader.start("/usr/bin/python3", "-c", self.PROGRAM, self.OPENS, *names)
         self.assertEqual(crowd.stdout.readline(), b"started\n")
-        testbed.wait_until(lambda: self.waiting() >= self.OPENS, 5, "all opens to wait")
+        testbed.wait_until(lambda: self.waiting() >= self.OPENS, 7, "all opens to wait")
         self.assertEqual(self.status(pid, "Threads"), threads, "a thread for each open?")
         if not sanitized():
             self.assertLess(self.status(pid, "VmRSS") - memory, 8 * 1024)
         began = time.monotonic()
         self.assertReads(self.reader, GOOD)
         self.assertIn(GOOD, self.reader.list())
-        self.assertLess(time.monotonic() - began, 1)
-        done = self.reader.finish(crowd, 30)
+        self.assertSoon(began, 0.5)
+        done = self.reader.finish(crowd, 8 * SLACK)
         result = json.loads(done.stdout)
         self.assertEqual(result["outcomes"], {"ETIMEDOUT": self.OPENS})
-        self.assertLess(result["longest"], 8 + 3)
+        self.assertLess(result["longest"], 8 * SLACK)
         asked = [self.gets(name) for name in names]
         self.assertLessEqual(max(asked), 1, "an id was fetched twice")
 

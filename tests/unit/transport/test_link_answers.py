@@ -127,7 +127,7 @@ class Resume(LinkTest):
         probe = self.probe(low_speed_time=1000)
         began = time.monotonic()
         outcome = self.assertGood(probe.wait(probe.get(NAME)))
-        self.assertLess(time.monotonic() - began, 4)
+        self.assertSoon(began, 1.2)
         return outcome
 
     def test_slower_than_the_limit_counts_as_stall(self):
@@ -250,14 +250,14 @@ class Refusals(LinkTest):
                     began = time.monotonic()
                     outcome = self.one(result, str(status), 2.5, method=method, status=status,
                                        retry_after="1")
-                    self.assertLess(time.monotonic() - began, 3)
+                    self.assertSoon(began, 2.5)
                     self.assertEqual(outcome["retry_after"], 1)
                     self.assertIn(len(self.sim.requests(NAME)), (2, 3))
 
     def test_no_use_waiting_beyond_the_deadline(self):
         began = time.monotonic()
-        outcome = self.one("not-ready", "prepared", 5, status=202, retry_after="3600")
-        self.assertLess(time.monotonic() - began, 1)
+        outcome = self.one("not-ready", "prepared", 20, status=202, retry_after="3600")
+        self.assertSoon(began, 0.2)
         self.assertEqual(outcome["retry_after"], 3600)
 
     def test_waiting_is_no_busy_loop(self):

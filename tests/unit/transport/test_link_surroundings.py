@@ -24,9 +24,8 @@ class Deadlines(LinkTest):
             with self.subTest(f"{method} {rule}"):
                 began = time.monotonic()
                 self.one("timed-out", timeout=1.5, method=method, **rule)
-                spent = time.monotonic() - began
-                self.assertGreater(spent, 1.4)
-                self.assertLess(spent, 2)
+                self.assertGreater(time.monotonic() - began, 1.4)
+                self.assertSoon(began, 1.5)
 
     def test_head_is_not_behind_bodies(self):
         self.sim.fault(name="large.pdf", stall_after=1000)
@@ -36,7 +35,7 @@ class Deadlines(LinkTest):
         began = time.monotonic()
         for _ in range(20):
             self.assertEnds(probe.wait(probe.head(NAME)), "ok")
-        self.assertLess(time.monotonic() - began, 1)
+        self.assertSoon(began, 0.5)
         self.assertNotIn(queued, probe.events)
         for number in stalled:
             probe.say("cancel", number)
@@ -115,24 +114,24 @@ class Unreachable(LinkTest):
             began = time.monotonic()
             outcome = probe.wait(ask(NAME, timeout))
             self.assertEnds(outcome, result, detail)
-            self.assertLess(time.monotonic() - began, within)
+            self.assertSoon(began, within)
             self.assertEqual(outcome["status"], 0)
 
     def test_nobody_listens(self):
-        self.fails(f"https://127.0.0.1:{link_site.free_port()}/{{name}}", "unreachable", 2)
+        self.fails(f"https://127.0.0.1:{link_site.free_port()}/{{name}}", "unreachable", 0.5)
 
     def test_no_such_name(self):
-        self.fails("https://no-such-host.invalid/{name}", "unreachable", 12)
+        self.fails("https://no-such-host.invalid/{name}", "unreachable", 2)
 
     def test_accepts_and_says_nothing(self):
         with socket.create_server(("127.0.0.1", 0)) as listener:
             url = f"https://127.0.0.1:{listener.getsockname()[1]}/{{name}}"
-            self.fails(url, "unreachable", 4, connect_timeout=500)
+            self.fails(url, "unreachable", 1, connect_timeout=500)
 
     def test_deadline_before_connect_timeout(self):
         with socket.create_server(("127.0.0.1", 0)) as listener:
             url = f"https://127.0.0.1:{listener.getsockname()[1]}/{{name}}"
-            self.fails(url, "timed-out", 1.5, timeout=0.7)
+            self.fails(url, "timed-out", 0.7, timeout=0.7)
 
     def test_speaks_something_else(self):
         with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -148,7 +147,7 @@ class Unreachable(LinkTest):
             thread.start()
             try:
                 self.fails(f"https://127.0.0.1:{listener.getsockname()[1]}/{{name}}", "tls-failed",
-                           3)
+                           0.5)
             finally:
                 listener.shutdown(socket.SHUT_RDWR)
                 thread.join()
@@ -163,13 +162,13 @@ class Unreachable(LinkTest):
 
 
 class Distrust(LinkTest):
-    def refused(self, detail="", within=3, sim=None, asked=0, **settings):
+    def refused(self, detail="", within=0.5, sim=None, asked=0, **settings):
         sim = sim or self.sim
         probe = self.probe(sim.url, **settings)
         for ask in (probe.get, probe.head):
             began = time.monotonic()
             self.assertEnds(probe.wait(ask(NAME, 20)), "tls-failed", detail)
-            self.assertLess(time.monotonic() - began, within)
+            self.assertSoon(began, within)
         self.assertEqual(len(sim.requests()), asked)
 
     def other(self, **options):
@@ -235,7 +234,7 @@ class Keys(LinkTest):
         began = time.monotonic()
         outcome = probe.wait(probe.get(NAME, 6))
         self.assertEnds(outcome, "tls-failed", "does not answer")
-        self.assertLess(time.monotonic() - began, 7)
+        self.assertSoon(began, 2)
 
     def test_restart(self):
         probe = self.probe()
@@ -358,7 +357,7 @@ class Crowd(LinkTest):
         began = time.monotonic()
         sim.stop()
         self.assertEqual(sim.process.returncode, 0)
-        self.assertLess(time.monotonic() - began, 3)
+        self.assertSoon(began, 1)
 
 
 class WithNginx(LinkTest):
@@ -394,6 +393,7 @@ class WithNginx(LinkTest):
         probe = self.probe(nginx.url, low_speed_time=1000, low_speed_bytes=1 << 20)
         outcome = self.assertGood(probe.wait(probe.get(NAME)))
         self.assertGreaterEqual(outcome["resumed"], 1)
+        nginx.stop()  # only now every line is written
         self.assertIn("206", nginx.log()[-1])
 
     def test_certificate_refused(self):
