@@ -14,12 +14,12 @@ void pdf_keys_init(struct pdf_keys *keys)
     };
 
     *keys = (struct pdf_keys){0};
-    for (uint8_t i = 1; i < PDF_KEY_COUNT; i++) {
+    for (unsigned i = 1; i < PDF_KEY_COUNT; i++) {
         uint64_t hash = pdf_name_hash(names[i]);
         unsigned slot = (unsigned)(hash % PDF_KEY_SLOTS);
         while (keys->keys[slot])
             slot = (slot + 1) % PDF_KEY_SLOTS;
-        keys->keys[slot] = i;
+        keys->keys[slot] = (uint8_t)i;
         keys->hashes[slot] = hash;
     }
 }

@@ -62,7 +62,7 @@ static bool check_name(struct check_run *run, struct pdf_value value)
 
 static bool check_date(struct check_run *run, struct pdf_value value, int64_t *ret_seconds)
 {
-    struct pdf_date date;
+    struct pdf_date date = {0};
     uint8_t text[TEXT_MAX];
     size_t size;
 
@@ -82,7 +82,7 @@ static bool check_byterange(struct check_run *run, struct pdf_value array, size_
                             struct pdf_signature *signature)
 {
     struct pdf_value item = pdf_first(array);
-    int64_t numbers[4];
+    int64_t numbers[4] = {0};
     bool plain = true;
 
     bool valid = pdf_is(array, PDF_ARRAY) && pdf_count(array) == 4;
