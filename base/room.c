@@ -10,7 +10,7 @@ const char *room_role_name(enum room_role role)
 {
     static const char *const names[ROOM_ROLE_COUNT] = {
         [ROOM_SUPERVISOR] = "supervisor", [ROOM_MOUNT] = "mount", [ROOM_LINK] = "link",
-        [ROOM_VERIFY] = "verify",         [ROOM_KEYS] = "keys",
+        [ROOM_VERIFY] = "verify",         [ROOM_KEYS] = "keys",   [ROOM_SCHEMA] = "schema",
     };
     return (unsigned)role < ROOM_ROLE_COUNT ? names[role] : "?";
 }

@@ -16,7 +16,12 @@
  *   keys    nothing; master key file, TLS key file (both open for reading), client certificates
  *           (sealed, PEM)
  * ROOM_PEER by role: mount hears of link, verify and keys; link of mount and keys; verify of
- * mount; keys of mount (may wrap and unwrap) and of link (may ask for handshake signatures).
+ * mount and of schema; keys of mount (may wrap and unwrap) and of link (may ask for handshake
+ * signatures).
+ *
+ * schema is no room like the others: schema_worker.py validates by XSD 1.1 for the verify worker of
+ * the same index. Its ROOM_FD is the connection to that worker, it is set up with nothing and says
+ * nothing to the supervisor. It runs only while a schema is in use.
  */
 #ifndef BASE_ROOM_H
 #define BASE_ROOM_H
@@ -34,6 +39,7 @@ enum room_role {
     ROOM_LINK,
     ROOM_VERIFY,
     ROOM_KEYS,
+    ROOM_SCHEMA,
     ROOM_ROLE_COUNT,
 };
 
@@ -46,12 +52,14 @@ enum room_message {
     ROOM_MOUNTED,   /* to mount, once it is ready: one descriptor, /dev/fuse of the mount */
     ROOM_POLICY, /* to mount: one sealed memory file with the access policy (fs/access_policy.h) */
     ROOM_SINK,   /* to mount: uint32_t (enum audit_sink_kind) and one connected socket */
-    ROOM_KILL,   /* from mount: struct room_peer; that child misbehaves, replace it */
+    ROOM_KILL, /* from mount: struct room_peer; that child misbehaves, replace it. From verify: its
+                  own schema process */
+    ROOM_RELOAD, /* from mount: trust and access policy anew, as SIGHUP does; no payload */
 };
 
 struct room_peer {
     uint32_t role;  /* enum room_role of the other end */
-    uint32_t index; /* which verify worker; 0 otherwise */
+    uint32_t index; /* which verify worker, or whose schema process; 0 otherwise */
 };
 
 const char *room_role_name(enum room_role role); /* "mount", "link", … */

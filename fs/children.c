@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "verify/schema_confine.h"
 
 #include <fcntl.h>
 #include <grp.h>
@@ -17,7 +18,9 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-enum { FIRST_FREE_FD = ROOM_FD + 1, SAFE_FD = 10 };
+enum { FIRST_FREE_FD = ROOM_FD + 1, SAFE_FD = 10, SCHEMA_MEMORY_MAX = 512 * 1024 * 1024 };
+
+_Static_assert((int)SCHEMA_SOCKET_FD == (int)ROOM_FD, "one place for a child's connection");
 
 /* What the child says through a pipe when it cannot become its program. */
 struct start_failure {
@@ -33,26 +36,32 @@ void child_init(struct child *child, enum room_role role, uint32_t index)
 const char *child_name(const struct child *child)
 {
     static char name[48];
-    if (child->role == ROOM_VERIFY)
-        snprintf(name, sizeof name, "kosekifs-verify[%u]", child->index);
+    if (child->role == ROOM_VERIFY || child->role == ROOM_SCHEMA)
+        snprintf(name, sizeof name, "kosekifs-%s[%u]", room_role_name(child->role), child->index);
     else
         snprintf(name, sizeof name, "kosekifs-%s", room_role_name(child->role));
     return name;
 }
 
+/* Of the programs, and of the schema process's script. */
 static bool find_program(enum room_role role, const char *program_directory, char out[PATH_MAX])
 {
-    char self[PATH_MAX];
+    char self[PATH_MAX], name[48];
+    bool script = role == ROOM_SCHEMA;
     ssize_t size = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (script)
+        snprintf(name, sizeof name, "schema_worker.py");
+    else
+        snprintf(name, sizeof name, "kosekifs-%s", room_role_name(role));
     if (size > 0) {
         self[size] = '\0';
         *strrchr(self, '/') = '\0';
-        int length = snprintf(out, PATH_MAX, "%s/kosekifs-%s", self, room_role_name(role));
-        if (length < PATH_MAX && access(out, X_OK) == 0)
+        int length = snprintf(out, PATH_MAX, "%s/%s%s", self, script ? "verify/" : "", name);
+        if (length < PATH_MAX && access(out, script ? R_OK : X_OK) == 0)
             return true;
     }
-    int length = snprintf(out, PATH_MAX, "%s/kosekifs-%s", program_directory, room_role_name(role));
-    return length < PATH_MAX && access(out, X_OK) == 0;
+    int length = snprintf(out, PATH_MAX, "%s/%s", program_directory, name);
+    return length < PATH_MAX && access(out, script ? R_OK : X_OK) == 0;
 }
 
 _Noreturn static void give_up(int failure_fd, const char *step)
@@ -115,10 +124,32 @@ static void reset_signals(void)
         (void)signal(number, SIG_DFL);
 }
 
-_Noreturn static void run_program(const char *path, const struct child_identity *identity,
-                                  int room_fd, int log_fd, int failure_fd)
+/* Between becoming its user and exec. */
+static void confine_schema(int failure_fd)
 {
-    char *const arguments[] = {strrchr(path, '/') + 1, NULL};
+    /* Stopped, it would not see that its socket is closed. */
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+        give_up(failure_fd, "end with the supervisor");
+    schema_confine_files(SCHEMA_PROGRAM_FD);
+    schema_confine_resources(SCHEMA_MEMORY_MAX);
+}
+
+/* The script is opened before the user changes. */
+static void arrange_script(const char *path, int failure_fd)
+{
+    int fd = open(path, O_RDONLY);
+    if (fd < 0 || (fd != SCHEMA_PROGRAM_FD && (dup2(fd, SCHEMA_PROGRAM_FD) < 0 || close(fd) < 0)))
+        give_up(failure_fd, "open its program");
+    schema_confine_network();
+}
+
+_Noreturn static void run_program(enum room_role role, const char *path,
+                                  const struct child_identity *identity, int room_fd, int log_fd,
+                                  int failure_fd)
+{
+    char *const room[] = {strrchr(path, '/') + 1, NULL};
+    char python[] = SCHEMA_PYTHON, isolated[] = "-I", unwritten[] = "-B", script[] = "/dev/fd/4";
+    char *const schema[] = {python, isolated, unwritten, script, NULL};
     char journal[128];
     /* Children log through the same descriptor: they must know if the journal is at its end. */
     const char *stream = getenv("JOURNAL_STREAM");
@@ -134,11 +165,15 @@ _Noreturn static void run_program(const char *path, const struct child_identity 
     if (setsid() < 0 || chdir("/") < 0 || setrlimit(RLIMIT_CORE, &no_core) < 0)
         give_up(failure_fd, "leave the session");
     umask(077);
+    if (role == ROOM_SCHEMA)
+        arrange_script(path, failure_fd);
     become(identity, failure_fd);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         give_up(failure_fd, "forbid new privileges");
     reset_signals();
-    execve(path, arguments, environment);
+    if (role == ROOM_SCHEMA)
+        confine_schema(failure_fd);
+    execve(role == ROOM_SCHEMA ? python : path, role == ROOM_SCHEMA ? schema : room, environment);
     give_up(failure_fd, "execute the program");
 }
 
@@ -169,7 +204,9 @@ int child_start(struct child *child, const struct child_identity *identity,
     int room[2] = {-1, -1};
     int failure[2] = {-1, -1};
     int r = ipc_pair(room);
-    if (r == 0 && (fcntl(room[0], F_SETFL, O_NONBLOCK) < 0 || pipe2(failure, O_CLOEXEC) < 0))
+    /* That of a schema process goes to a verify worker, who waits on it. */
+    int flags = child->role == ROOM_SCHEMA ? 0 : O_NONBLOCK;
+    if (r == 0 && (fcntl(room[0], F_SETFL, flags) < 0 || pipe2(failure, O_CLOEXEC) < 0))
         r = -errno;
     _cleanup_close_ int ours = room[0];
     _cleanup_close_ int theirs = room[1];
@@ -182,7 +219,7 @@ int child_start(struct child *child, const struct child_identity *identity,
         return r;
     }
     if (pid == 0)
-        run_program(path, identity, theirs, log_fd, failure_write);
+        run_program(child->role, path, identity, theirs, log_fd, failure_write);
 
     cleanup_close(&failure_write);
     failure_write = -1;

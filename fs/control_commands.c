@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "fs/control_fetch.h"
+#include "fs/control_schema.h"
 #include "fs/errno_table.h"
 #include "fs/second_person.h"
 #include "fs/status.h"
@@ -355,6 +356,8 @@ static const struct command {
     {"grant", ACCESS_OPERATOR, command_grant},
     {"revoke", ACCESS_OPERATOR, command_revoke},
     {"confirm", ACCESS_APPROVER, command_confirm},
+    {"schema", ACCESS_OPERATOR | ACCESS_APPROVER, control_schema},
+    {"reload", ACCESS_OPERATOR | ACCESS_APPROVER, control_reload},
 };
 
 static const struct command *command_find(const struct json *request)
@@ -445,7 +448,8 @@ struct json *control_command(const struct control_call *call, bool *ret_later)
     if (!allowed)
         return control_reply_error("your role does not allow this command");
     if (access_needs_second_person(call->fs->access, command->name) &&
-        command->run != command_confirm)
+        command->run != command_confirm &&
+        !second_person_approved(call->second, call->asked_by, call->request, clock_monotonic_ms()))
         return ask_second_person(call);
     return command->run(call, ret_later);
 }

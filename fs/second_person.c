@@ -10,6 +10,7 @@ struct waiting {
     uint64_t id; /* 0: free */
     struct caller by;
     int64_t until_ms;
+    bool approved; /* waits for `by` himself */
     struct json *request;
 };
 
@@ -54,8 +55,8 @@ static struct json *copy_of(const struct json *request)
     return copy;
 }
 
-int second_person_ask(struct second_person *second, const struct caller *by,
-                      const struct json *request, int64_t now_ms, uint64_t *ret_id)
+static int keep(struct second_person *second, const struct caller *by, const struct json *request,
+                int64_t now_ms, bool approved, uint64_t *ret_id)
 {
     drop_expired(second, now_ms);
     for (size_t i = 0; i < SECOND_PERSON_MAX; i++) {
@@ -68,11 +69,44 @@ int second_person_ask(struct second_person *second, const struct caller *by,
         *waiting = (struct waiting){.id = ++second->next_id,
                                     .by = *by,
                                     .until_ms = now_ms + SECOND_PERSON_WAIT_MS,
+                                    .approved = approved,
                                     .request = copy};
         *ret_id = waiting->id;
         return 0;
     }
     return -EBUSY;
+}
+
+int second_person_ask(struct second_person *second, const struct caller *by,
+                      const struct json *request, int64_t now_ms, uint64_t *ret_id)
+{
+    return keep(second, by, request, now_ms, false, ret_id);
+}
+
+int second_person_approve(struct second_person *second, uid_t by, const struct json *request,
+                          int64_t now_ms)
+{
+    uint64_t id;
+    const struct caller caller = {.uid = by};
+    return keep(second, &caller, request, now_ms, true, &id);
+}
+
+bool second_person_approved(struct second_person *second, uid_t by, const struct json *request,
+                            int64_t now_ms)
+{
+    _cleanup_free_ char *asked = json_print_canonical(request);
+    drop_expired(second, now_ms);
+    for (size_t i = 0; asked && i < SECOND_PERSON_MAX; i++) {
+        struct waiting *waiting = &second->waiting[i];
+        if (!waiting->id || !waiting->approved || waiting->by.uid != by)
+            continue;
+        _cleanup_free_ char *confirmed = json_print_canonical(waiting->request);
+        if (confirmed && strcmp(confirmed, asked) == 0) {
+            waiting_clear(waiting);
+            return true;
+        }
+    }
+    return false;
 }
 
 int second_person_take(struct second_person *second, uint64_t id, uid_t by, int64_t now_ms,
@@ -81,7 +115,7 @@ int second_person_take(struct second_person *second, uint64_t id, uid_t by, int6
     drop_expired(second, now_ms);
     for (size_t i = 0; i < SECOND_PERSON_MAX; i++) {
         struct waiting *waiting = &second->waiting[i];
-        if (!id || waiting->id != id)
+        if (!id || waiting->id != id || waiting->approved)
             continue;
         if (waiting->by.uid == by)
             return -EPERM;
@@ -111,7 +145,7 @@ struct json *second_person_list(struct second_person *second, int64_t now_ms)
     if (!list)
         return NULL;
     for (size_t i = 0; i < SECOND_PERSON_MAX; i++)
-        if (second->waiting[i].id &&
+        if (second->waiting[i].id && !second->waiting[i].approved &&
             json_append(list, waiting_object(&second->waiting[i], now_ms)) < 0)
             return NULL;
     return steal_ptr(&list);

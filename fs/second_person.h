@@ -35,6 +35,16 @@ _must_use_ int second_person_take(struct second_person *second, uint64_t id, uid
                                   int64_t now_ms, struct json **ret_request,
                                   struct caller *ret_asked_by);
 
+/*
+ * For a command that only who asked can carry out: its confirmation is kept until he gives the same
+ * command again, within the same time. -EBUSY, -ENOMEM.
+ */
+_must_use_ int second_person_approve(struct second_person *second, uid_t by,
+                                     const struct json *request, int64_t now_ms);
+/* True once for each confirmation. */
+bool second_person_approved(struct second_person *second, uid_t by, const struct json *request,
+                            int64_t now_ms);
+
 /* Those that wait: [{"id", "by", "seconds_left", "request"}]; NULL when memory is short. */
 struct json *second_person_list(struct second_person *second, int64_t now_ms);
 

@@ -61,7 +61,8 @@ static void find_users(struct search *search, const struct config_users *users,
     const char *const names[ROOM_ROLE_COUNT] = {[ROOM_MOUNT] = users->mount,
                                                 [ROOM_LINK] = users->link,
                                                 [ROOM_VERIFY] = users->verify,
-                                                [ROOM_KEYS] = users->keys};
+                                                [ROOM_KEYS] = users->keys,
+                                                [ROOM_SCHEMA] = users->schema};
     for (enum room_role role = ROOM_MOUNT; role < ROOM_ROLE_COUNT; role++) {
         find_user(search, role, names[role], &rooms[role]);
         for (enum room_role other = ROOM_MOUNT; other < role; other++) {

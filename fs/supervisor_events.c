@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "fs/supervisor_exit.h"
+#include "fs/supervisor_schema.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -62,13 +63,19 @@ static void on_failed(struct supervisor *supervisor, struct child *child)
     }
 }
 
+static bool may_kill(const struct child *child, const struct room_peer *which)
+{
+    if (child->role == ROOM_VERIFY)
+        return which->role == ROOM_SCHEMA && which->index == child->index;
+    return child->role == ROOM_MOUNT && which->role < ROOM_ROLE_COUNT && which->role != ROOM_MOUNT;
+}
+
 static void on_kill(struct supervisor *supervisor, struct child *child)
 {
     struct room_peer which;
     struct child *target = NULL;
-    if (child->role == ROOM_MOUNT &&
-        ipc_message_take(&supervisor->message, &which, sizeof which, 0) == 0 &&
-        which.role < ROOM_ROLE_COUNT && which.role != ROOM_MOUNT)
+    if (ipc_message_take(&supervisor->message, &which, sizeof which, 0) == 0 &&
+        may_kill(child, &which))
         target = rooms_find(&supervisor->rooms, (enum room_role)which.role, which.index);
     if (!target)
         reject(child, "a request to end what it may not");
@@ -87,6 +94,15 @@ static void on_alert(struct supervisor *supervisor, struct child *child)
         hook_run(&supervisor->hook, &alert.alert);
 }
 
+static void on_reload(struct supervisor *supervisor, struct child *child)
+{
+    if (child->role != ROOM_MOUNT || supervisor->message.size != 0 ||
+        supervisor->message.fd_count != 0)
+        reject(child, "a request to reload that it may not make");
+    else
+        supervisor_reload(supervisor);
+}
+
 static void on_message(struct supervisor *supervisor, struct child *child)
 {
     switch (supervisor->message.type) {
@@ -98,6 +114,9 @@ static void on_message(struct supervisor *supervisor, struct child *child)
         break;
     case ROOM_KILL:
         on_kill(supervisor, child);
+        break;
+    case ROOM_RELOAD:
+        on_reload(supervisor, child);
         break;
     case ROOM_ALERT:
         on_alert(supervisor, child);
@@ -142,8 +161,21 @@ static void on_mount_ended(struct supervisor *supervisor, int status)
     }
 }
 
+static void on_schema_ended(struct supervisor *supervisor, struct child *child, int status)
+{
+    if (!supervisor->rooms.schema_in_use)
+        return;
+    int64_t delay_ms = rooms_schedule_restart(child);
+    log_error("%s %s; it is replaced in %" PRId64 " ms", child_name(child),
+              child_status_text(status), delay_ms);
+}
+
 static void on_ended(struct supervisor *supervisor, struct child *child, int status)
 {
+    if (child->role == ROOM_SCHEMA) {
+        on_schema_ended(supervisor, child, status);
+        return;
+    }
     if (supervisor->phase != PHASE_RUNNING) {
         if (!child->told)
             log_error("%s %s before the mount was ready", child_name(child),
@@ -158,6 +190,8 @@ static void on_ended(struct supervisor *supervisor, struct child *child, int sta
     int64_t delay_ms = rooms_schedule_restart(child);
     log_error("%s %s; it is replaced in %" PRId64 " ms", child_name(child),
               child_status_text(status), delay_ms);
+    if (child->role == ROOM_VERIFY)
+        rooms_schema_end_for(&supervisor->rooms, child);
     if (child->role == ROOM_VERIFY && supervisor->trial_fd >= 0 &&
         child->index == supervisor->trial_worker)
         supervisor_trial_failed(supervisor, "the worker that tried the new files ended");

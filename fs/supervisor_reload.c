@@ -11,6 +11,7 @@
 #include "base/memfd.h"
 #include "base/trust.h"
 #include "fs/audit.h"
+#include "fs/supervisor_schema.h"
 
 #include <string.h>
 
@@ -80,7 +81,7 @@ static void reload_trust(struct supervisor *supervisor)
 void supervisor_reload(struct supervisor *supervisor)
 {
     if (supervisor->phase != PHASE_RUNNING) {
-        log_warning("SIGHUP before the mount was ready is passed over");
+        log_warning("a request to reload before the mount was ready is passed over");
         return;
     }
     reload_policy(supervisor);
@@ -113,7 +114,8 @@ void supervisor_trial_accepted(struct supervisor *supervisor)
             (child->role == ROOM_VERIFY || child->role == ROOM_MOUNT))
             rooms_send_trust(rooms, child);
     }
-    log_info("trust anchors and revocation lists read again");
+    rooms_schema_follow_trust(rooms);
+    log_info("trust anchors, revocation lists and schemas read again");
     end_trial(supervisor);
 }
 

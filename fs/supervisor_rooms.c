@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "fs/mount_setup.h"
+#include "fs/supervisor_schema.h"
 
 #include <string.h>
 
@@ -19,7 +20,10 @@ void rooms_init(struct rooms *rooms, const struct supervisor_inputs *inputs, int
     child_init(&rooms->list[rooms->count++], ROOM_LINK, 0);
     for (uint32_t i = 0; i < inputs->config.mount.verify_workers; i++)
         child_init(&rooms->list[rooms->count++], ROOM_VERIFY, i);
+    for (uint32_t i = 0; i < inputs->config.mount.verify_workers; i++)
+        child_init(&rooms->list[rooms->count++], ROOM_SCHEMA, i);
     child_init(&rooms->list[rooms->count++], ROOM_MOUNT, 0);
+    rooms_schema_follow_trust(rooms);
 }
 
 struct child *rooms_find(struct rooms *rooms, enum room_role role, uint32_t index)
@@ -34,7 +38,8 @@ struct child *rooms_find(struct rooms *rooms, enum room_role role, uint32_t inde
 bool rooms_all_ready(const struct rooms *rooms)
 {
     for (unsigned i = 0; i < rooms->count; i++) {
-        if (rooms->list[i].role != ROOM_MOUNT && rooms->list[i].state != CHILD_READY)
+        const struct child *child = &rooms->list[i];
+        if (child->role != ROOM_MOUNT && child->role != ROOM_SCHEMA && child->state != CHILD_READY)
             return false;
     }
     return true;
@@ -111,7 +116,7 @@ static int send_setup(struct rooms *rooms, struct child *child)
 static bool is_neighbour(const struct child *a, const struct child *b)
 {
     if (a->role == ROOM_MOUNT)
-        return b->role != ROOM_MOUNT;
+        return b->role != ROOM_MOUNT && b->role != ROOM_SCHEMA;
     return a->role == ROOM_LINK && b->role == ROOM_KEYS;
 }
 
@@ -151,6 +156,8 @@ static void introduce_to_all(struct rooms *rooms, struct child *child)
 
 int rooms_start(struct rooms *rooms, struct child *child)
 {
+    if (child->role == ROOM_SCHEMA)
+        return rooms_schema_start(rooms, child);
     int64_t wait_ms = child->role == ROOM_MOUNT ? ROOMS_MOUNT_READY_MS : ROOMS_READY_MS;
     int r = child_start(child, &rooms->inputs->accounts.rooms[child->role], KOSEKIFS_LIBEXECDIR,
                         rooms->log_fd);
@@ -177,6 +184,8 @@ void rooms_set_ready(struct rooms *rooms, struct child *child)
         rooms->trust_known[child - rooms->list] != rooms->trust_serial)
         rooms_send_trust(rooms, child);
     introduce_to_all(rooms, child);
+    if (child->role == ROOM_VERIFY)
+        rooms_schema_start_for(rooms, child);
 }
 
 int64_t rooms_schedule_restart(struct child *child)

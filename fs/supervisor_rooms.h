@@ -11,7 +11,7 @@
 #include "fs/supervisor_inputs.h"
 
 enum {
-    ROOMS_MAX = VERIFY_WORKER_MAX + 3,
+    ROOMS_MAX = 2 * VERIFY_WORKER_MAX + 3,
     ROOMS_READY_MS = 30000,        /* to become ready */
     ROOMS_MOUNT_READY_MS = 120000, /* kosekifs-mount checks its store */
     ROOMS_DELAY_FIRST_MS = 100,
@@ -23,9 +23,10 @@ struct rooms {
     const struct supervisor_inputs *inputs;
     int log_fd;
     unsigned count;
-    struct child list[ROOMS_MAX]; /* keys, link, verify workers, mount */
+    struct child list[ROOMS_MAX]; /* keys, link, verify workers, their schema processes, mount */
     uint64_t trust_serial;        /* counts the bundles of this run */
     uint64_t trust_known[ROOMS_MAX];
+    bool schema_in_use;
 };
 
 void rooms_init(struct rooms *rooms, const struct supervisor_inputs *inputs, int log_fd);
@@ -35,7 +36,7 @@ struct child *rooms_find(struct rooms *rooms, enum room_role role, uint32_t inde
 _must_use_ int rooms_start(struct rooms *rooms, struct child *child);
 /* It said that it is ready: introduces it to its neighbours. */
 void rooms_set_ready(struct rooms *rooms, struct child *child);
-/* True if every room but mount is ready. */
+/* True if every room but mount is ready. Schema processes are not waited for. */
 bool rooms_all_ready(const struct rooms *rooms);
 
 /* Sends to a child; one that does not read its messages is killed. */

@@ -5,22 +5,17 @@
 
 #include "base/ipc.h"
 #include "base/memfd.h"
+#include "verify/schema_confine.h"
 
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
-#include <linux/landlock.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
-#define PYTHON "/usr/bin/python3"
-
-enum { NOBODY = 65534 };
+enum { NOBODY = 65534, MEMORY_MAX = 1024 * 1024 * 1024 };
 
 struct schema_worker {
     char *program;
@@ -80,52 +75,6 @@ int schema_worker_ask(int fd, uint64_t id, struct bytes schemas, struct bytes do
 
 /* In the child, between fork and exec: only system calls. */
 
-static void limit(int kind, rlim_t most)
-{
-    struct rlimit rlimit = {.rlim_cur = most, .rlim_max = most};
-
-    (void)setrlimit((__rlimit_resource_t)kind, &rlimit);
-}
-
-static void allow_reading(int ruleset, int fd)
-{
-    struct landlock_path_beneath_attr rule = {
-        .allowed_access =
-            LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_EXECUTE,
-        .parent_fd = fd,
-    };
-
-    if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0)
-        return;
-    /* A file takes no right on directories. */
-    rule.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_EXECUTE;
-    (void)syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
-}
-
-/* Without Landlock in the kernel the other limits must do: the process still has no network, writes
- * no file and reads what its user may read. */
-static void confine_files(int program_fd)
-{
-    static const char *const readable[] = {"/usr", "/lib", "/lib64", "/etc/ld.so.cache"};
-    struct landlock_ruleset_attr attributes = {
-        .handled_access_fs = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1, /* all of version 1 */
-    };
-    int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0);
-
-    if (ruleset < 0)
-        return;
-    for (size_t i = 0; i < sizeof readable / sizeof readable[0]; i++) {
-        int fd = open(readable[i], O_PATH | O_CLOEXEC);
-        if (fd < 0)
-            continue;
-        allow_reading(ruleset, fd);
-        close(fd);
-    }
-    allow_reading(ruleset, program_fd);
-    (void)syscall(SYS_landlock_restrict_self, ruleset, 0);
-    close(ruleset);
-}
-
 /* An administrator's kosekictl must not lend root to Python. */
 static bool drop_root(void)
 {
@@ -138,7 +87,7 @@ _Noreturn static void child_run(const char *program, int fd)
 {
     char *const environment[] = {(char[]){"PATH=/usr/bin"}, (char[]){"LC_ALL=C.UTF-8"},
                                  (char[]){"TZ=UTC0"}, NULL};
-    char *const arguments[] = {(char[]){PYTHON}, (char[]){"-I"}, (char[]){"-B"},
+    char *const arguments[] = {(char[]){SCHEMA_PYTHON}, (char[]){"-I"}, (char[]){"-B"},
                                (char[]){"/dev/fd/4"}, NULL};
     int null_fd = open("/dev/null", O_RDWR), program_fd = open(program, O_RDONLY);
 
@@ -147,21 +96,17 @@ _Noreturn static void child_run(const char *program, int fd)
     program_fd = fcntl(program_fd, F_DUPFD, 16);
     fd = fcntl(fd, F_DUPFD, 16);
     if (null_fd < 0 || program_fd < 0 || fd < 0 || dup2(null_fd, 0) < 0 || dup2(null_fd, 1) < 0 ||
-        dup2(null_fd, 2) < 0 || dup2(fd, 3) < 0 || dup2(program_fd, 4) < 0 ||
-        close_range(5, ~0U, 0) < 0)
+        dup2(null_fd, 2) < 0 || dup2(fd, SCHEMA_SOCKET_FD) < 0 ||
+        dup2(program_fd, SCHEMA_PROGRAM_FD) < 0 || close_range(SCHEMA_PROGRAM_FD + 1, ~0U, 0) < 0)
         _exit(127);
-    /* A network of its own, that is, none; for users other than root where the kernel lets them. */
-    if (unshare(CLONE_NEWNET) < 0)
-        (void)unshare(CLONE_NEWUSER | CLONE_NEWNET);
+    schema_confine_network();
     /* PDEATHSIG is reset when the user changes, so it comes last. */
     if (!drop_root() || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
         prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
         _exit(127);
-    confine_files(4);
-    limit(RLIMIT_CORE, 0);
-    limit(RLIMIT_FSIZE, 0);
-    limit(RLIMIT_NOFILE, 32);
-    execve(PYTHON, arguments, environment);
+    schema_confine_files(SCHEMA_PROGRAM_FD);
+    schema_confine_resources(MEMORY_MAX);
+    execve(SCHEMA_PYTHON, arguments, environment);
     _exit(127);
 }
 

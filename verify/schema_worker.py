@@ -30,6 +30,7 @@ DOCUMENT_MAX = 16 * 1024 * 1024
 BUNDLE_MAX = 64 * 1024 * 1024
 SCHEMA_DOCUMENT_MAX = 64
 MEMORY_MAX = 1024 * 1024 * 1024
+CPU_SECONDS = 30  # for one question; whoever asks gives up earlier
 PLACE = "bundle://schemas/all/"  # the directory all schema documents seem to be in
 SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
 
@@ -56,6 +57,13 @@ def limit(kind, most):
     _, hard = resource.getrlimit(kind)
     most = most if hard == resource.RLIM_INFINITY else min(most, hard)
     resource.setrlimit(kind, (most, most))
+
+
+def limit_cpu():
+    """The kernel ends a process that computes for longer than one question may take."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    most = int(used.ru_utime + used.ru_stime) + 1 + CPU_SECONDS
+    resource.setrlimit(resource.RLIMIT_CPU, (most, resource.RLIM_INFINITY))
 
 
 def read_sealed(descriptor, size_max):
@@ -193,6 +201,7 @@ def serve(channel, processor):
             if (magic, kind) != (MAGIC, REQUEST) or size != len(payload) or \
                     count != len(descriptors):
                 raise ValueError("a packet that is no request")
+            limit_cpu()
             outcome, text = answer(processor, payload, descriptors)
         finally:
             for descriptor in descriptors:
@@ -207,8 +216,12 @@ def main():
     limit(resource.RLIMIT_NOFILE, 32)
     sys.setrecursionlimit(4000)
     mimetypes.knownfiles.clear()  # urllib would look into /etc
-    channel = socket.socket(fileno=3)
-    serve(channel, Processor())
+    try:
+        processor = Processor()
+    except ImportError as error:
+        sys.exit("schemas in XSD 1.1 need the Debian package python3-xmlschema, which cannot be "
+                 f"loaded: {error}")
+    serve(socket.socket(fileno=3), processor)
 
 
 if __name__ == "__main__":

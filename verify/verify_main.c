@@ -3,10 +3,12 @@
  * documents come as sealed memory files. Whatever libraries read or fetch on first use is made to
  * happen before ROOM_READY, so that a sandbox can close behind it.
  */
+#include "base/clock.h"
 #include "base/ipc.h"
 #include "base/log.h"
 #include "base/memfd.h"
 #include "base/room.h"
+#include "verify/schema_channel.h"
 #include "verify/verify.h"
 #include "verify/verify_message.h"
 #include "verify/warm_up.h"
@@ -17,7 +19,10 @@
 
 struct worker {
     struct verify_trust *trust;
-    int peer; /* kosekifs-mount; -1 = not there */
+    int peer;            /* kosekifs-mount; -1 = not there */
+    unsigned peer_count; /* how many there were */
+    uint32_t index;      /* which worker this is: the supervisor says it with the schema process */
+    struct schema_channel schema;
     struct ipc_message message;
     struct verdict verdict;
 };
@@ -57,6 +62,7 @@ static void take_setup(struct worker *worker)
     ipc_message_done(&worker->message);
     if (r < 0)
         room_fail("[trust]: %s", text);
+    verify_trust_set_schema_hook(worker->trust, &worker->schema.hook);
     r = verify_warm_up(worker->trust);
     if (r < 0)
         room_fail("libraries cannot be made ready: %s", strerror(-r));
@@ -74,6 +80,7 @@ static int change_trust(struct worker *worker)
         return ipc_send(ROOM_FD, ROOM_FAILED, worker->message.id, text, strlen(text), NULL, 0);
     verify_trust_free(worker->trust);
     worker->trust = trust;
+    verify_trust_set_schema_hook(worker->trust, &worker->schema.hook);
     return ipc_send(ROOM_FD, ROOM_READY, worker->message.id, NULL, 0, NULL, 0);
 }
 
@@ -82,10 +89,18 @@ static int take_peer(struct worker *worker)
     struct room_peer peer;
 
     int r = ipc_message_take(&worker->message, &peer, sizeof peer, 1);
-    if (r < 0 || peer.role != ROOM_MOUNT)
+    if (r < 0)
+        return -EBADMSG;
+    if (peer.role == ROOM_SCHEMA) {
+        worker->index = peer.index;
+        schema_channel_connect(&worker->schema, steal_fd(&worker->message.fds[0]));
+        return 0;
+    }
+    if (peer.role != ROOM_MOUNT)
         return -EBADMSG;
     drop_peer(worker);
     worker->peer = steal_fd(&worker->message.fds[0]);
+    worker->peer_count++;
     return 0;
 }
 
@@ -111,9 +126,51 @@ static bool serve_room(struct worker *worker)
     return r == 0 || r == -EBADMSG;
 }
 
-static int judge(struct worker *worker)
+static int judge_once(struct worker *worker, const struct verify_question *question, int fd)
 {
     _cleanup_mapping_ struct mapping mapping = {0};
+    struct verify_request request = {
+        .format = (enum certformat)question->format,
+        .time_s = question->time_s,
+    };
+
+    int r = mapping_open(fd, VERIFY_DOCUMENT_MAX, &mapping);
+    if (r < 0)
+        return r;
+    return verify_document(worker->trust, &request, bytes_of(mapping.data, mapping.size),
+                           &worker->verdict);
+}
+
+/* The schema process was not there, or ended: the supervisor's next messages bring another. -EPIPE:
+ * the supervisor is gone, or kosekifs-mount, who asked. */
+static int await_schema(struct worker *worker)
+{
+    const unsigned peer_count = worker->peer_count;
+    int64_t deadline_ms = clock_monotonic_ms() + SCHEMA_CHANNEL_WAIT_MS;
+
+    while (worker->schema.fd < 0) {
+        struct pollfd room = {.fd = ROOM_FD, .events = POLLIN};
+        int64_t left_ms = deadline_ms - clock_monotonic_ms();
+        if (left_ms <= 0)
+            return -ETIMEDOUT;
+        if (poll(&room, 1, (int)left_ms) <= 0)
+            continue;
+        if (!serve_room(worker) || worker->peer_count != peer_count)
+            return -EPIPE;
+    }
+    return 0;
+}
+
+/* A process that does not answer is replaced; it may never notice that its socket is closed. */
+static int end_schema(const struct worker *worker)
+{
+    const struct room_peer which = {.role = ROOM_SCHEMA, .index = worker->index};
+
+    return ipc_send(ROOM_FD, ROOM_KILL, 0, &which, sizeof which, NULL, 0);
+}
+
+static int judge(struct worker *worker)
+{
     struct verify_question question;
 
     int r = ipc_message_take(&worker->message, &question, sizeof question, 1);
@@ -122,15 +179,18 @@ static int judge(struct worker *worker)
     if (worker->message.type != VERIFY_REQUEST || question.zero != 0 ||
         (question.format != CERTFORMAT_PDF && question.format != CERTFORMAT_XML))
         return -EBADMSG;
-    r = mapping_open(worker->message.fds[0], VERIFY_DOCUMENT_MAX, &mapping);
-    if (r < 0)
+    _cleanup_close_ int fd = steal_fd(&worker->message.fds[0]);
+    schema_channel_begin(&worker->schema);
+    r = judge_once(worker, &question, fd);
+    if (r == 0 && worker->schema.stuck)
+        r = end_schema(worker);
+    if (r < 0 || !worker->schema.lost)
         return r;
-    struct verify_request request = {
-        .format = (enum certformat)question.format,
-        .time_s = question.time_s,
-    };
-    return verify_document(worker->trust, &request, bytes_of(mapping.data, mapping.size),
-                           &worker->verdict);
+    r = await_schema(worker);
+    if (r < 0)
+        return r == -ETIMEDOUT ? 0 : r; /* undecided, as it was found */
+    schema_channel_again(&worker->schema);
+    return judge_once(worker, &question, fd);
 }
 
 static int answer(struct worker *worker, uint64_t id)
@@ -199,12 +259,14 @@ int main(void)
     if (!worker)
         room_fail("memory is short");
     worker->peer = -1;
+    schema_channel_init(&worker->schema);
     take_setup(worker);
     if (room_send_ready() < 0)
         return 1;
     int status = serve(worker);
     drop_peer(worker);
     verify_trust_free(worker->trust);
+    schema_channel_done(&worker->schema);
     free(worker);
     return status;
 }

@@ -17,6 +17,7 @@ static struct config *with(const char *mount, const char *link, const char *veri
     strcpy(config.users.link, link);
     strcpy(config.users.verify, verify);
     strcpy(config.users.keys, keys);
+    strcpy(config.users.schema, "63005");
     strcpy(config.mount.control_group, group);
     return &config;
 }

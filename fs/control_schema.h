@@ -1,0 +1,16 @@
+/*
+ * `kosekictl schema add|use|destroy` and `kosekictl reload`. kosekictl works on the directory of
+ * schemas (fs/schema_change.h); the daemon's part is to put on record what is going to be done,
+ * before it is done, and to see to the second person.
+ */
+#ifndef FS_CONTROL_SCHEMA_H
+#define FS_CONTROL_SCHEMA_H
+
+#include "fs/control.h"
+
+/* {"action", "name", "version", "digest", "reason"}: goes on record as configuration. */
+struct json *control_schema(const struct control_call *call, bool *ret_later);
+/* Asks the supervisor to read trust and access policy anew. */
+struct json *control_reload(const struct control_call *call, bool *ret_later);
+
+#endif
