@@ -4,6 +4,7 @@
  */
 #include "tools/kosekictl_audit.h"
 #include "tools/kosekictl_daemon.h"
+#include "tools/kosekictl_schema.h"
 #include "tools/kosekictl_verify.h"
 
 #include <stdio.h>
@@ -17,6 +18,7 @@ static const char usage_text[] =
     "usage: kosekictl [--socket PATH] [--json] COMMAND ...\n"
     "  verify OPTIONS FILE ...          judge files without a daemon; verify --help\n"
     "  audit verify|show|export ...     read an audit trail; audit --help\n"
+    "  schema add|list|use|destroy ...  the Minister's schemas for XML; schema --help\n"
     "  status                           what the daemon is doing\n"
     "  list                             the certificates that are stored\n"
     "  why NAME                         why the last attempt at a certificate failed\n"
@@ -24,6 +26,7 @@ static const char usage_text[] =
     "  access explain USER NAME         why a user may read a certificate, or not\n"
     "  grants | grant | revoke          rights to single certificates\n"
     "  pending | confirm ID             commands that wait for a second person\n"
+    "  reload                           trust, schemas and access policy anew, as SIGHUP does\n"
     "  alerts [list | ack ID]           what somebody should look at\n"
     "The socket is --socket, else $KOSEKICTL_SOCKET, else " DEFAULT_SOCKET ".\n"
     "Exit: 0 done; 1 refused or failed; 64 usage; 69 no daemon. verify: 0, 1, 2, 64, 66.\n";
@@ -59,5 +62,7 @@ int main(int argc, char **argv)
         return kosekictl_verify(argc - first, argv + first);
     if (strcmp(argv[first], "audit") == 0)
         return kosekictl_audit(argc - first, argv + first);
+    if (strcmp(argv[first], "schema") == 0)
+        return kosekictl_schema(&options, argc - first, argv + first);
     return kosekictl_daemon(&options, argc - first, argv + first);
 }

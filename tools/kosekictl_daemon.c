@@ -122,7 +122,8 @@ static int short_of_memory(void)
 
 static int run_plain(struct asking *asking, int argc, char **argv)
 {
-    const char *rows = strcmp(argv[0], "status") == 0 ? NULL : argv[0];
+    bool plain = strcmp(argv[0], "status") == 0 || strcmp(argv[0], "reload") == 0;
+    const char *rows = plain ? NULL : argv[0];
     return argc == 1 ? ask_and_print(asking, rows) : usage(argv[0]);
 }
 
@@ -279,7 +280,7 @@ static const struct {
     {"status", run_plain},  {"list", run_list},       {"why", run_why},
     {"fetch", run_fetch},   {"grants", run_plain},    {"grant", run_grant},
     {"revoke", run_grant},  {"access", run_access},   {"alerts", run_alerts},
-    {"pending", run_plain}, {"confirm", run_confirm},
+    {"pending", run_plain}, {"confirm", run_confirm}, {"reload", run_plain},
 };
 
 int kosekictl_daemon(const struct kosekictl_options *options, int argc, char **argv)
