@@ -127,7 +127,7 @@ def children_of(pid):
         if not entry.isdigit():
             continue
         with contextlib.suppress(OSError):
-            text = pathlib.Path("/proc", entry, "stat").read_text()
+            text = pathlib.Path("/proc", entry, "stat").read_text(errors="replace")
             name = text[text.index("(") + 1:text.rindex(")")]
             if int(text[text.rindex(")") + 2:].split()[1]) == pid:
                 found.setdefault(name, []).append(int(entry))
