@@ -4,6 +4,8 @@
 #include <search.h>
 #include <string.h>
 
+enum { WAITER_LOOK_MIN_MS = 25, WAITER_LOOK_MAX_MS = 800 };
+
 struct flights {
     void *by_name;
     void *by_id;
@@ -131,6 +133,21 @@ void flight_add_waiter(struct flight *flight, struct waiter *waiter)
     flight->waiters = waiter;
 }
 
+/* Each look costs about 15 µs: ten thousand programs that a timer disturbs must not cost us all the
+ * time there is. */
+static bool waiter_ended(struct waiter *waiter, int64_t now_ms)
+{
+    if (!atomic_load(&waiter->interrupted) || waiter->look_ms > now_ms)
+        return false;
+    if (waiter_fatal_signal(waiter->tid))
+        return true;
+    waiter->look_pause_ms = waiter->look_pause_ms ? 2 * waiter->look_pause_ms : WAITER_LOOK_MIN_MS;
+    if (waiter->look_pause_ms > WAITER_LOOK_MAX_MS)
+        waiter->look_pause_ms = WAITER_LOOK_MAX_MS;
+    waiter->look_ms = now_ms + waiter->look_pause_ms;
+    return false;
+}
+
 size_t flight_part_waiters(struct flight *flight, int64_t now_ms, struct waiter **expired,
                            struct waiter **killed)
 {
@@ -141,7 +158,7 @@ size_t flight_part_waiters(struct flight *flight, int64_t now_ms, struct waiter 
         struct waiter **where = NULL;
         if (waiter->deadline_ms <= now_ms)
             where = expired;
-        else if (atomic_load(&waiter->interrupted) && waiter_fatal_signal(waiter->tid))
+        else if (waiter_ended(waiter, now_ms))
             where = killed;
         if (!where) {
             link = &waiter->next;

@@ -15,7 +15,7 @@ bool waiter_fatal_signal(pid_t tid)
     snprintf(path, sizeof path, "/proc/%d/status", (int)tid);
     _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return true;
+        return errno == ENOENT || errno == ESRCH; /* not when we are short of descriptors */
     char text[4096];
     ssize_t size = read(fd, text, sizeof text - 1);
     if (size <= 0)

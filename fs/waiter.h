@@ -26,14 +26,16 @@ struct waiter {
     int64_t deadline_ms;     /* clock_monotonic_ms() */
     pid_t tid;               /* the waiting thread; 0 = not visible from here, or not a program */
     atomic_bool interrupted; /* the kernel said so; fatal or not shows in /proc */
+    int64_t look_ms; /* when to look there again: the kernel tells of the first signal only */
+    int64_t look_pause_ms;
     void (*complete)(struct waiter *waiter, const struct outcome *outcome);
 };
 
 /*
- * True if a fatal signal is pending for the thread, or the thread is gone. The kernel puts SIGKILL
- * into SigPnd of every thread for each signal that will end the process; a harmless signal (SIGALRM
- * with a handler, SIGCHLD, stop and continue) does not, and must not end the wait: programs do not
- * expect EINTR from open(2) of a regular file.
+ * True if a fatal signal is pending for the thread, or the thread is gone or not visible from here.
+ * The kernel puts SIGKILL into SigPnd of every thread for each signal that will end the process; a
+ * harmless signal (SIGALRM with a handler, SIGCHLD, stop and continue) does not, and must not end
+ * the wait: programs do not expect EINTR from open(2) of a regular file.
  */
 bool waiter_fatal_signal(pid_t tid);
 

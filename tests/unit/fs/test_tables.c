@@ -144,6 +144,21 @@ static void waiters_leave_by_deadline_or_fatal_signal(void **state)
     assert_ptr_equal(killed, &gone);
     assert_ptr_equal(flight->waiters, &interrupted);
     assert_ptr_equal(interrupted.next, &early);
+    /* It is looked at again, but not at once and less and less often. */
+    assert_true(interrupted.look_ms > 10);
+    interrupted.tid = child;
+    assert_int_equal(flight_part_waiters(flight, interrupted.look_ms - 1, &expired, &killed), 0);
+    interrupted.tid = getpid();
+    int64_t before_ms = 10, now_ms = interrupted.look_ms;
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(flight_part_waiters(flight, now_ms, &expired, &killed), 0);
+        assert_true(interrupted.look_ms - now_ms > now_ms - before_ms);
+        before_ms = now_ms;
+        now_ms = interrupted.look_ms;
+    }
+    interrupted.tid = child;
+    assert_int_equal(flight_part_waiters(flight, now_ms, &expired, &killed), 1);
+    assert_ptr_equal(killed, &interrupted);
     flights_free(flights);
 }
 
