@@ -49,6 +49,15 @@ static void step_retry_verification(struct provide *provide, struct flight *flig
     }
 }
 
+/* Trust is changing: this process or that worker has not heard of it yet, which is not the
+ * document's fault and takes longer than a few quick tries. */
+static void step_retry_under_new_trust(struct provide *provide, struct flight *flight)
+{
+    if (clock_monotonic_ms() < flight->deadline_ms)
+        flight->verify_tries--;
+    step_retry_verification(provide, flight, "trust changes faster than documents are read");
+}
+
 void step_worker_lost(struct provide *provide, struct worker *worker, const char *reason)
 {
     cleanup_close(&worker->fd);
@@ -91,8 +100,8 @@ static const char *step_answered(struct provide *provide, struct worker *worker,
     worker->flight = NULL;
     if (memory_equal(verdict->trust_generation, provide->trust, SHA256_SIZE))
         step_judged(provide, flight, verdict);
-    else /* the trust changed while the worker read the document */
-        step_retry_verification(provide, flight, "trust changes faster than documents are read");
+    else
+        step_retry_under_new_trust(provide, flight);
     return NULL;
 }
 
