@@ -37,8 +37,9 @@ static void looked_up(struct waiter *waiter, const struct outcome *outcome)
 {
     struct fetching *fetching = (struct fetching *)waiter;
     waiter->complete = fetched;
-    int error = outcome->error ? outcome->error
-                               : provide_content(fetching->fs->provide, &outcome->entry, waiter);
+    int error = outcome->error
+                    ? outcome->error
+                    : provide_content(fetching->fs->provide, &outcome->entry.name, waiter);
     if (error)
         answer(fetching, error, outcome->reason);
 }
@@ -59,7 +60,7 @@ static int begin(struct fetching *fetching, const struct certname *name, bool ag
         return provide_rejection(fs->provide, &entry, reason);
     if (state == PROVIDE_UNVERIFIED || (found == 0 && entry.state == CACHE_WITHHELD)) {
         fetching->waiter.complete = fetched;
-        return provide_content(fs->provide, &entry, &fetching->waiter);
+        return provide_content(fs->provide, name, &fetching->waiter);
     }
     provide_forget(fs->provide, name); /* somebody says that it is there now */
     return provide_lookup(fs->provide, name, &fetching->waiter);

@@ -116,7 +116,7 @@ static void park(struct mountfs *fs, const struct opening *opening, const struct
     struct parked *parked = parked_new(opening->request, &entry->name, opened);
     if (parked)
         parked->file = *opening->file;
-    int error = parked ? provide_content(fs->provide, entry, &parked->waiter) : ENOMEM;
+    int error = parked ? provide_content(fs->provide, &entry->name, &parked->waiter) : ENOMEM;
     if (!error)
         return;
     if (parked)

@@ -439,8 +439,32 @@ static void start_flight(struct provide *provide, struct flight *flight, int64_t
         step_queue_for_link(provide, flight);
 }
 
+/*
+ * Under the lock; a positive errno if there is none. The entry is looked up here, since the one
+ * that the caller saw may have been stored meanwhile by a flight that has just landed: fetching it
+ * again would replace content that programs have open.
+ */
+static int begin_flight(struct provide *provide, enum flight_kind kind, const struct certname *name,
+                        int64_t timeout_ms, struct flight **ret_flight)
+{
+    struct cache_entry entry = {0};
+    if (kind == FLIGHT_CONTENT) {
+        int found = cache_find(provide->cache, name, &entry);
+        if (found != 0)
+            return found < 0 ? errno_of_store(found) : ESTALE;
+    }
+    struct flight *flight = flights_add(provide->flights, kind, name);
+    if (!flight)
+        return ENOMEM;
+    flight->entry = entry;
+    flight->anew = entry.state == CACHE_STORED || entry.state == CACHE_WITHHELD;
+    start_flight(provide, flight, timeout_ms);
+    *ret_flight = flight;
+    return 0;
+}
+
 static int join_flight(struct provide *provide, enum flight_kind kind, const struct certname *name,
-                       const struct cache_entry *entry, struct waiter *waiter)
+                       struct waiter *waiter)
 {
     int64_t timeout_ms =
         kind == FLIGHT_LOOKUP ? provide->config->lookup_timeout : provide->config->open_timeout;
@@ -449,15 +473,7 @@ static int join_flight(struct provide *provide, enum flight_kind kind, const str
     int error = admit_waiter(provide);
     struct flight *flight = error ? NULL : flights_find(provide->flights, kind, name);
     if (!error && !flight) {
-        flight = flights_add(provide->flights, kind, name);
-        if (flight && entry) {
-            flight->entry = *entry;
-            flight->anew = entry->state == CACHE_STORED || entry->state == CACHE_WITHHELD;
-        }
-        if (flight)
-            start_flight(provide, flight, timeout_ms);
-        else
-            error = ENOMEM;
+        error = begin_flight(provide, kind, name, timeout_ms, &flight);
     }
     if (!error) {
         flight_add_waiter(flight, waiter);
@@ -475,12 +491,12 @@ int provide_lookup(struct provide *provide, const struct certname *name, struct 
     provide_lock(provide);
     bool unknown = negative_left_ms(provide->negative, name, clock_monotonic_ms()) > 0;
     pthread_mutex_unlock(&provide->lock);
-    return unknown ? ENOENT : join_flight(provide, FLIGHT_LOOKUP, name, NULL, waiter);
+    return unknown ? ENOENT : join_flight(provide, FLIGHT_LOOKUP, name, waiter);
 }
 
-int provide_content(struct provide *provide, const struct cache_entry *entry, struct waiter *waiter)
+int provide_content(struct provide *provide, const struct certname *name, struct waiter *waiter)
 {
-    return join_flight(provide, FLIGHT_CONTENT, &entry->name, entry, waiter);
+    return join_flight(provide, FLIGHT_CONTENT, name, waiter);
 }
 
 void provide_interrupt(struct provide *provide, struct waiter *waiter)

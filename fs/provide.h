@@ -86,9 +86,9 @@ int provide_rejection(struct provide *provide, const struct cache_entry *entry, 
  */
 _must_use_ int provide_lookup(struct provide *provide, const struct certname *name,
                               struct waiter *waiter);
-/* Parks the waiter until the content of the entry is stored and verified. Returns as
+/* Parks the waiter until the content of a name that has an entry is stored and verified. Returns as
  * provide_lookup(). */
-_must_use_ int provide_content(struct provide *provide, const struct cache_entry *entry,
+_must_use_ int provide_content(struct provide *provide, const struct certname *name,
                                struct waiter *waiter);
 /* The kernel interrupted a waiting program: look whether a fatal signal is pending. Any thread,
  * takes no lock. */

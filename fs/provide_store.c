@@ -29,10 +29,11 @@ void step_queue_for_store(struct provide *provide, struct flight *flight, enum f
     pthread_cond_signal(&provide->store_ready);
 }
 
+/* The validator has the date of last modification. Without one the date is that of the answer,
+ * which says nothing, and the first one stays. */
 static bool entry_says_the_same(const struct cache_entry *known, const struct cache_entry *head)
 {
-    return known->size == head->size && known->modified_s == head->modified_s &&
-           strcmp(known->validator, head->validator) == 0;
+    return known->size == head->size && strcmp(known->validator, head->validator) == 0;
 }
 
 static int store_lookup(struct provide *provide, struct flight *flight)
@@ -65,23 +66,36 @@ static int store_load(struct provide *provide, struct flight *flight)
     return result;
 }
 
-/* Writes what the verdict demands; 0 or a negative errno of the store. */
+static int store_judged_anew(struct provide *provide, struct flight *flight)
+{
+    int result = cache_revise(provide->cache, &flight->name, flight->verdict);
+    if (result == 0)
+        result = cache_find(provide->cache, &flight->name, &flight->entry);
+    return result > 0 ? -ENOENT : result;
+}
+
+/*
+ * Writes what the verdict demands; 0 or a negative errno of the store. -ESTALE: a look-up meanwhile
+ * heard of a newer version, and neither content nor rejection of the older one may stand under it.
+ */
 static int store_judged(struct provide *provide, struct flight *flight)
 {
     const struct verdict *verdict = flight->verdict;
-    if (flight->anew) {
-        int result = cache_revise(provide->cache, &flight->name, verdict);
-        if (result == 0)
-            result = cache_find(provide->cache, &flight->name, &flight->entry);
+    struct cache_entry known;
+    if (flight->anew)
+        return store_judged_anew(provide, flight);
+    int result = cache_find(provide->cache, &flight->name, &known);
+    if (result != 0)
         return result > 0 ? -ENOENT : result;
-    }
+    if (!entry_says_the_same(&known, &flight->entry))
+        return -ESTALE;
     if (verdict->indication != VERDICT_TOTAL_PASSED)
         /* What cannot be decided now is not remembered: the next attempt fetches again. */
         return errno_of_verdict(verdict) == ENOKEY
                    ? 0
                    : cache_reject(provide->cache, &flight->name, verdict, clock_realtime_s());
     _cleanup_mapping_ struct mapping content = {0};
-    int result = mapping_open(flight->memfd, (size_t)provide->config->body_max, &content);
+    result = mapping_open(flight->memfd, (size_t)provide->config->body_max, &content);
     if (result < 0)
         return result;
     return cache_admit(provide->cache, &flight->name, bytes_of(content.data, content.size), verdict,
@@ -92,7 +106,9 @@ static void land_judged(struct provide *provide, struct flight *flight, int resu
 {
     const struct verdict *verdict = flight->verdict;
     int error = errno_of_verdict(verdict);
-    if (error) {
+    if (result == -ESTALE) {
+        step_land(provide, flight, ESTALE, "the link system has a newer version");
+    } else if (error) {
         verdict_explain(verdict, flight->outcome.reason);
         step_land(provide, flight, error, flight->outcome.reason);
     } else if (result < 0) {
