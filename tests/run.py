@@ -4,9 +4,11 @@ The last line is "N passed, N failed, N skipped". Build directories are build/gc
 """
 
 import argparse
+import fcntl
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -143,11 +145,11 @@ def run_meson_tests(tally, name, words):
         tally.add("FAIL", f"{name} unit tests", "meson test ran none")
 
 
-def residue(directories):
-    """Mounts and processes that tests with the build in these places left behind."""
+def residue(directories, temporary):
+    """Mounts, processes and temporary files that tests with the build in these places left."""
     mounts = [line.split()[4] for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines()
               if line.split()[4].startswith(tuple(f"{d}/" for d in directories))]
-    found = [f"mount {path}" for path in mounts]
+    found = [f"mount {path}" for path in mounts] + [f"file {path}" for path in temporary.iterdir()]
     for entry in pathlib.Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
@@ -180,7 +182,18 @@ def main():
     sys.dont_write_bytecode = True
     import testbed
     reach = testbed.reachable_top()
+    (TOP / "build").mkdir(exist_ok=True)
+    alone = open(TOP / "build" / "check.lock", "w")
+    try:
+        fcntl.flock(alone, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit("check: another one is running in this tree")
     shield()
+    temporary = reach / "build" / "tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    temporary.chmod(0o1777)
+    os.environ["TMPDIR"] = str(temporary)
 
     run_unittest(tally, "source", "source", words)
     for name in arguments.build or BUILDS:
@@ -190,7 +203,7 @@ def main():
         os.environ.update(SANITIZERS if name == "san" else {}, KOSEKIFS_BUILD=str(reach / "build" / name))
         print(f"----  system tests with build/{name}", flush=True)
         run_unittest(tally, name, "system", words)
-        left = residue({TOP / "build" / name, reach / "build" / name})
+        left = residue({TOP / "build" / name, reach / "build" / name}, temporary)
         tally.add("FAIL" if left else "ok", f"{name} nothing is left behind", "\n".join(left))
 
     print(f"----  {time.monotonic() - began:.0f} s")
