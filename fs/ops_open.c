@@ -74,8 +74,11 @@ static void grant(struct mountfs *fs, const struct opening *opening,
         .connection = fs->connection,
         .unique = opening->unique,
     };
-    if (provide_state_of(fs->provide, entry) != PROVIDE_READY) {
-        fail(fs, opening, &entry->name, ENOKEY, "trust changed while the certificate was read");
+    enum provide_state state = provide_state_of(fs->provide, entry);
+    if (state != PROVIDE_READY) {
+        fail(fs, opening, &entry->name, ENOKEY,
+             state == PROVIDE_STALE ? "the revocation data is too old"
+                                    : "trust changed while the certificate was read");
         return;
     }
     if (!access_decide(fs->access, opening->caller, &entry->name, &question, &decision)) {
@@ -98,15 +101,22 @@ static void grant(struct mountfs *fs, const struct opening *opening,
 static void opened(struct waiter *waiter, const struct outcome *outcome)
 {
     struct parked *parked = (struct parked *)waiter;
+    struct mountfs *fs = ops_fs(parked->request);
+    int error = outcome->error;
+    /* Trust changed while it was stored: it is verified once more rather than refused. */
+    if (!error && provide_state_of(fs->provide, &outcome->entry) == PROVIDE_UNVERIFIED) {
+        error = provide_content(fs->provide, &outcome->entry.name, waiter);
+        if (!error)
+            return;
+    }
     struct fuse_file_info file = parked->file;
     const struct certname name = parked->name;
-    struct mountfs *fs = ops_fs(parked->request);
     struct caller caller;
     caller_of(fs->callers, parked->uid, parked->gid, parked->pid, &caller);
     struct opening opening = {.file = &file, .caller = &caller, .unique = parked->unique};
     opening.request = parked_end(parked);
-    if (outcome->error)
-        fail(fs, &opening, &name, outcome->error, outcome->reason);
+    if (error)
+        fail(fs, &opening, &name, error, outcome->reason);
     else
         grant(fs, &opening, &outcome->entry);
 }
