@@ -177,6 +177,7 @@ static void ask_to_kill_verify(void)
 static void misbehave(void)
 {
     static const struct room_peer itself = {.role = ROOM_MOUNT};
+    static const struct room_peer schema = {.role = ROOM_SCHEMA, .index = VERIFY_WORKER_MAX};
     static struct alert_message alert = {.alert = {.id = 7,
                                                    .count = 1,
                                                    .first_s = 1,
@@ -189,6 +190,12 @@ static void misbehave(void)
     if (is("kill-itself") && ipc_send(ROOM_FD, ROOM_KILL, 0, &itself, sizeof itself, NULL, 0) < 0)
         abort();
     if (is("alert") && ipc_send(ROOM_FD, ROOM_ALERT, 0, &alert, sizeof alert, NULL, 0) < 0)
+        abort();
+    if (is("reload") && ipc_send(ROOM_FD, ROOM_RELOAD, 0, NULL, 0, NULL, 0) < 0)
+        abort();
+    if (is("reload-more") && ipc_send(ROOM_FD, ROOM_RELOAD, 0, "x", 1, NULL, 0) < 0)
+        abort();
+    if (is("kill-schema") && ipc_send(ROOM_FD, ROOM_KILL, 0, &schema, sizeof schema, NULL, 0) < 0)
         abort();
     if (is("garbage") && send(ROOM_FD, "garbage", 7, 0) < 0)
         abort();

@@ -561,6 +561,7 @@ class Replacement(SupervisorTest):
     def test_mount_oversteps(self):
         for words, text in (("kill-itself", "a request to end what it may not"),
                             ("garbage", "a packet that is no message"),
+                            ("reload-more", "a request to reload that it may not make"),
                             ("ready-twice", "ready twice")):
             with self.subTest(words=words):
                 self.place = Place()
@@ -571,11 +572,13 @@ class Replacement(SupervisorTest):
                 self.assertNothingLeft()
 
     def test_others_overstep(self):
-        for words in ("kill-verify", "alert", "garbage"):
-            with self.subTest(words=words):
+        for room, words in (("link", "kill-verify"), ("link", "alert"), ("link", "garbage"),
+                            ("link", "reload"), ("verify", "reload"), ("keys", "kill-schema"),
+                            ("verify", "kill-schema")):  # a worker may end its own, not others'
+            with self.subTest(room=room, words=words):
                 self.place = Place()
                 self.addCleanup(self.place.clear)
-                self.place.behave("link", words)
+                self.place.behave(room, words)
                 self.place.start(wait=False)
                 wait_until(lambda: "it is ended" in self.place.text(), "the judgement")
                 self.place.clear()
