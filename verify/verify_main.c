@@ -141,8 +141,8 @@ static int judge_once(struct worker *worker, const struct verify_question *quest
                            &worker->verdict);
 }
 
-/* The schema process was not there, or ended: the supervisor's next messages bring another. -EPIPE:
- * the supervisor is gone, or kosekifs-mount, who asked. */
+/* The schema process was not there, or ended: the supervisor's next messages bring another.
+ * -ETIMEDOUT: not in time; -ECONNRESET: the supervisor is gone, or kosekifs-mount, who asked. */
 static int await_schema(struct worker *worker)
 {
     const unsigned peer_count = worker->peer_count;
@@ -156,7 +156,7 @@ static int await_schema(struct worker *worker)
         if (poll(&room, 1, (int)left_ms) <= 0)
             continue;
         if (!serve_room(worker) || worker->peer_count != peer_count)
-            return -EPIPE;
+            return -ECONNRESET;
     }
     return 0;
 }
