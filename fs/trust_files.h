@@ -1,8 +1,8 @@
 /*
  * The trust bundle (base/trust.h) from the files that section [trust] names. A directory among the
  * CRLs stands for its files *.crl, *.pem and *.der, sorted by name, so that the same files always
- * give the same trust generation. Of the schemas (fs/schema_store.h) the one in use goes in, the file
- * to begin with first. The contents are looked into by kosekifs-verify alone.
+ * give the same trust generation. Of the schemas (fs/schema_store.h) the one in use goes in, the
+ * file to begin with first. The contents are looked into by kosekifs-verify alone.
  */
 #ifndef FS_TRUST_FILES_H
 #define FS_TRUST_FILES_H

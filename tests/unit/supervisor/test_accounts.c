@@ -58,6 +58,7 @@ static void bad_accounts_are_refused(void **state)
         {"00", "2", "3", "4", "", "is root"},
         {"1", "1", "3", "4", "", "mount and link share uid 1"},
         {"1", "2", "3", "daemon", "", "mount and keys share uid 1"},
+        {"1", "2", "3", "63005", "", "keys and schema share uid 63005"},
         {"1", "2", "3", "4294967295", "", "there is no user 4294967295"},
         {"1", "2", "3", "4294967296", "", "there is no user"},
         {"1", "2", "3", "-1", "", "there is no user"},
