@@ -265,7 +265,7 @@ int schema_store_manifest(int store, const struct schema_id *id, char *ret_text,
         r = read_guarded(version, "manifest", SCHEMA_MANIFEST_MAX, ret_text, &content);
     if (r < 0)
         return r;
-    r = json_parse((const char *)content.data, content.size, &object);
+    r = content.size > 0 ? json_parse((const char *)content.data, content.size, &object) : -EBADMSG;
     if (r == 0 && !take_manifest(object, id, manifest))
         r = -EBADMSG;
     if (r < 0)

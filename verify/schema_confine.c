@@ -63,8 +63,9 @@ void schema_confine_network(void)
 
 void schema_confine_resources(uint64_t memory_max)
 {
-    limit(RLIMIT_AS, memory_max);
     limit(RLIMIT_CORE, 0);
     limit(RLIMIT_FSIZE, 0);
     limit(RLIMIT_NOFILE, 32);
+    /* Last: whoever calls may have more already, and then gets no page more before it executes. */
+    limit(RLIMIT_AS, memory_max);
 }
