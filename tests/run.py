@@ -52,7 +52,7 @@ class Report(unittest.TestResult):
 
     def __init__(self, tally, label):
         super().__init__()
-        self.tally, self.label, self.began = tally, label, 0
+        self.tally, self.label, self.began = tally, label, time.monotonic()
         self.broken_subtests = set()
 
     def name(self, test):
@@ -64,6 +64,7 @@ class Report(unittest.TestResult):
 
     def _add(self, outcome, test, detail=""):
         self.tally.add(outcome, self.name(test), detail, time.monotonic() - self.began)
+        self.began = time.monotonic()  # what is no test, like setUpClass, is not told of its start
 
     def addSuccess(self, test):
         if test not in self.broken_subtests:
