@@ -377,6 +377,9 @@ class WithNginx(LinkTest):
         self.assertGood(probe.wait(probe.get(NAME, size=head["size"], etag=head["etag"],
                                              modified=head["last_modified"])))
         self.assertEnds(probe.wait(probe.get("nobody.pdf")), "not-found")
+        deadline = time.monotonic() + 10  # nginx writes its log behind the answer
+        while "nobody.pdf" not in self.nginx.log()[-1] and time.monotonic() < deadline:
+            time.sleep(0.01)
         self.assertTrue(all(line.startswith("SUCCESS TLSv1.3") for line in self.nginx.log()[-3:]))
 
     def test_many(self):
