@@ -63,7 +63,7 @@ static int link_send(struct provide *provide, struct flight *flight)
     return link_client_request(provide->link_fd, flight->id, &request, flight->memfd);
 }
 
-/* Sends what waits in `queue`; false when the link takes no more for now. */
+/* Sends what waits in `queue`; false when the link takes no more. */
 static bool step_send(struct provide *provide, struct flight_queue *queue, uint64_t limit)
 {
     struct flight *flight;
