@@ -105,7 +105,8 @@ static void read_trail(int state_fd, struct found *found)
         _cleanup_fclose_ FILE *in = fdopen(fd, "r");
         assert_non_null(in);
         while (fgets(line, sizeof line, in))
-            take_line(line, found);
+            if (strchr(line, '\n')) /* a torn last line is no record; the next start cuts it */
+                take_line(line, found);
     }
 }
 
