@@ -65,6 +65,17 @@ static void on_fetched(void *context, const struct certname *name, int error, ui
         log_warning("a fetch could not be recorded");
 }
 
+/* One of our reading of XML Signature and xmlsec1's is wrong: that is never routine. */
+static void alert_second_opinion(struct mountfs *fs, const struct verdict *verdict)
+{
+    for (unsigned i = 0; i < verdict->reason_count; i++)
+        if (verdict->reasons[i].outcome == CHECK_FAILED &&
+            strcmp(verdict->reasons[i].check, "xml-second-opinion") == 0)
+            alerts_raise(fs->alerts, ALERT_CRITICAL, ALERT_VERIFICATION, "second opinion",
+                         "Keep the certificate for analysis; its record is in the audit trail.",
+                         "xmlsec1 refuses a signature that kosekifs itself would accept");
+}
+
 static void on_judged(void *context, const struct certname *name, const struct verdict *verdict)
 {
     struct mountfs *fs = context;
@@ -83,6 +94,7 @@ static void on_judged(void *context, const struct certname *name, const struct v
     };
     if (audit_write(fs->audit, &event) < 0)
         log_warning("a verdict could not be recorded");
+    alert_second_opinion(fs, verdict);
 }
 
 static void on_withdrawn(void *context, uint32_t inode)

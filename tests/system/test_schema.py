@@ -170,6 +170,26 @@ class Managing(SchemaTest):
         self.assertNotEqual(done.returncode, 0)
 
 
+class SecondOpinion(SchemaTest):
+    """Where xmlsec1 says no and kosekifs would say yes, the document is refused and somebody looks."""
+
+    def serve_in_namespace(self, name, namespace):
+        parts = (f'<k:r xmlns:k="{namespace}">', "<k:a>x</k:a>", "</k:r>")
+        (self.site.served / name).write_bytes(
+            xml_signature.sign_exclusive(parts, self.samples / "signing" / "minister.pem"))
+
+    def test_refused_with_an_alert(self):
+        self.serve_in_namespace("agree.xml", "urn:test:a")
+        self.assertReads(self.reader, "agree.xml")
+        self.assertNotIn("second opinion", self.site.ctl("alerts").stdout)
+        self.serve_in_namespace("differ.xml", "urn:test:a&amp;b")
+        self.assertFails(self.reader, "differ.xml", "EBADMSG")
+        self.assertIn("xml-second-opinion", self.why("differ.xml"))
+        alerts = self.site.ctl("alerts").stdout
+        self.assertIn("second opinion", alerts)
+        self.assertIn("critical", alerts)
+
+
 class SecondPerson(SchemaTest):
     @classmethod
     def configure(cls, **more):

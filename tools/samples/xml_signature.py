@@ -85,3 +85,22 @@ def sign_2_0(parts, signer, others=()):
                  f'{base64.b64encode(value).decode()}</SignatureValue>'
                  f'{key_info("", [signer, *others])}</Signature>')
     return (DECLARATION + start + inner + signature + "\n" + end + "\n").encode()
+
+
+def sign_exclusive(parts, signer):
+    """Compatibility mode with exclusive canonicalization by CPython, which is right where libxml2, and so
+    xmlsec1, is not: "&" in the name of a namespace."""
+    start, inner, end = parts
+    digest = hashlib.sha256(octets_2_0(start + inner + "\n" + end)).digest()
+    signed_info = (
+        f'<SignedInfo xmlns="{DSIG}"><CanonicalizationMethod Algorithm="{EXCLUSIVE}"/>'
+        f'<SignatureMethod Algorithm="{RSA_SHA256}"/><Reference URI=""><Transforms>'
+        f'<Transform Algorithm="{DSIG}enveloped-signature"/><Transform Algorithm="{EXCLUSIVE}"/>'
+        f'</Transforms><DigestMethod Algorithm="{SHA256}"/>'
+        f'<DigestValue>{base64.b64encode(digest).decode()}</DigestValue></Reference></SignedInfo>')
+    value = pki.openssl("dgst", "-sha256", "-sign", signer.with_suffix(".key"),
+                        stdin=octets_2_0(signed_info))
+    signature = (f'<Signature xmlns="{DSIG}">{signed_info}<SignatureValue>'
+                 f'{base64.b64encode(value).decode()}</SignatureValue>'
+                 f'{key_info("", [signer])}</Signature>')
+    return (DECLARATION + start + inner + signature + "\n" + end + "\n").encode()
