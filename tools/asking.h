@@ -1,0 +1,30 @@
+/*
+ * One command of kosekictl that the running daemon carries out: a request is filled in, sent, and
+ * the reply printed, as text or as it is.
+ */
+#ifndef TOOLS_ASKING_H
+#define TOOLS_ASKING_H
+
+#include "tools/kosekictl_daemon.h"
+
+struct json;
+
+struct asking {
+    const struct kosekictl_options *options;
+    int fd;               /* connected to the control socket */
+    struct json *request; /* has its "command" already */
+};
+
+/* The reply of a command that was carried out; NULL after a message, *ret_exit is set then. The
+ * caller frees. */
+struct json *asking_send(struct asking *asking, int *ret_exit);
+
+/* Sends, and prints the member `rows` as a table; NULL: all members. An exit status. */
+int asking_print(struct asking *asking, const char *rows);
+void asking_print_rows(const struct json *rows);
+
+/* Say so and yield the exit status. */
+int asking_usage(const char *text);
+int asking_out_of_memory(void);
+
+#endif
