@@ -31,7 +31,7 @@
     X(MILLISECONDS, open_timeout, 0, "60s", 100, 3600000, "deadline of an open that fetches")      \
     X(MILLISECONDS, verify_timeout, 0, "10s", 100, 600000, "deadline of one verification")         \
     X(MILLISECONDS, entry_timeout, 0, "1s", 0, 60000,                                              \
-      "how long the kernel keeps names and attributes of stored certificates")                     \
+      "how long names and attributes count, of stored certificates in the kernel, of others here") \
     X(MILLISECONDS, negative_timeout, 0, "5s", 0, 600000,                                          \
       "how long an answer 404 or 410 of the link system is remembered")                            \
     X(NUMBER, body_max, 0, "32M", 1024, 1073741824, "largest certificate in bytes")                \

@@ -61,6 +61,10 @@ _must_use_ int cache_open(const struct cache_settings *settings, char *ret_messa
                           struct cache **ret_cache);
 struct cache *cache_close(struct cache *cache);
 
+/* Drawn when the store was made, never 0. Inode numbers are unique in one store; together with this
+ * they still are when another store takes its place, as a file handle kept by NFS must be. */
+uint32_t cache_generation(const struct cache *cache);
+
 enum cache_state {
     CACHE_KNOWN = 0, /* seen at the link system, not fetched */
     CACHE_STORED = 1,
@@ -159,7 +163,8 @@ struct cache_statistics {
     uint64_t stored;       /* certificates */
     uint64_t stored_bytes; /* plaintext */
     uint64_t rejected;
-    uint64_t known;      /* entries of any state */
+    uint64_t known; /* entries of any state */
+    uint64_t inodes_left;
     uint64_t block_size; /* of the file system, and below: of it */
     uint64_t blocks, blocks_free;
     uint64_t map_size, map_used;

@@ -2,6 +2,12 @@
 #include "cache/rows.h"
 #include "cache/space.h"
 
+uint32_t cache_generation(const struct cache *cache)
+{
+    uint32_t generation = be32_get(cache->store_id);
+    return generation ? generation : 1;
+}
+
 int cache_find(struct cache *cache, const struct certname *name, struct cache_entry *ret_entry)
 {
     _cleanup_transaction_ MDB_txn *transaction = NULL;

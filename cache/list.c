@@ -83,16 +83,17 @@ int cache_statistics(struct cache *cache, struct cache_statistics *ret_statistic
         return r;
     if (fstatvfs(cache->directory_fd, &status) < 0)
         return -errno;
-    *ret_statistics =
-        (struct cache_statistics){.stored = counters.stored,
-                                  .stored_bytes = counters.stored_bytes,
-                                  .rejected = counters.rejected,
-                                  .known = counters.known,
-                                  .block_size = status.f_frsize,
-                                  .blocks = status.f_blocks,
-                                  .blocks_free = status.f_bavail,
-                                  .map_size = info.me_mapsize,
-                                  .map_used = (info.me_last_pgno + 1) * cache->page_size,
-                                  .changed_at_ns = counters.changed_at_ns};
+    *ret_statistics = (struct cache_statistics){
+        .stored = counters.stored,
+        .stored_bytes = counters.stored_bytes,
+        .rejected = counters.rejected,
+        .known = counters.known,
+        .inodes_left = (uint64_t)CACHE_INODE_LAST + 1 - counters.next_inode,
+        .block_size = status.f_frsize,
+        .blocks = status.f_blocks,
+        .blocks_free = status.f_bavail,
+        .map_size = info.me_mapsize,
+        .map_used = (info.me_last_pgno + 1) * cache->page_size,
+        .changed_at_ns = counters.changed_at_ns};
     return 0;
 }

@@ -81,7 +81,9 @@ int attributes_of_store(struct mountfs *fs, struct statvfs *ret_status)
         .f_blocks = store.blocks,
         .f_bfree = store.blocks_free,
         .f_bavail = store.blocks_free,
-        .f_files = store.stored,
+        .f_files = store.stored + store.inodes_left,
+        .f_ffree = store.inodes_left,
+        .f_favail = store.inodes_left,
         .f_namemax = CERTNAME_MAX,
         .f_flag = ST_RDONLY | ST_NOSUID,
     };

@@ -4,7 +4,11 @@
 #include <search.h>
 #include <string.h>
 
-enum { WAITER_LOOK_MIN_MS = 25, WAITER_LOOK_MAX_MS = 800 };
+enum {
+    WAITER_LOOK_MIN_MS = 25,
+    WAITER_LOOK_MAX_MS = 800,
+    WAITER_UNSEEN_MS = 2000, /* how long a signal to a program that we cannot see is ignored */
+};
 
 struct flights {
     void *by_name;
@@ -139,6 +143,13 @@ static bool waiter_ended(struct waiter *waiter, int64_t now_ms)
 {
     if (!atomic_load(&waiter->interrupted) || waiter->look_ms > now_ms)
         return false;
+    if (waiter->tid == 0) {
+        /* In a pid namespace that is not ours: nothing tells a fatal signal from a harmless one. A
+         * program that a timer disturbs has this long left, one that was killed lasts as long. */
+        bool waited = waiter->look_ms != 0;
+        waiter->look_ms = now_ms + WAITER_UNSEEN_MS;
+        return waited;
+    }
     if (waiter_fatal_signal(waiter->tid))
         return true;
     waiter->look_pause_ms = waiter->look_pause_ms ? 2 * waiter->look_pause_ms : WAITER_LOOK_MIN_MS;

@@ -78,6 +78,15 @@ bool hidden_is_directory(uint64_t inode)
     return inode == INODE_HIDDEN || inode == INODE_REPORTS || inode == INODE_WHYS;
 }
 
+uint64_t hidden_parent(uint64_t inode)
+{
+    if (inode == INODE_HIDDEN)
+        return INODE_ROOT;
+    if (inode < CACHE_INODE_FIRST)
+        return INODE_HIDDEN;
+    return inode < WHY_INODE_FIRST ? INODE_REPORTS : INODE_WHYS;
+}
+
 /* --- names ------------------------------------------------------------------------------------ */
 
 static uint64_t why_inode(struct hidden *hidden, const struct certname *name)
@@ -105,6 +114,18 @@ static bool why_name(struct hidden *hidden, uint64_t inode, struct certname *ret
     *ret_name = hidden->names[slot];
     pthread_mutex_unlock(&hidden->lock);
     return ret_name->text[0] != '\0';
+}
+
+bool hidden_exists(struct mountfs *fs, uint64_t inode)
+{
+    struct certname name;
+    struct cache_entry entry;
+    if (inode < CACHE_INODE_FIRST)
+        return true;
+    if (inode >= WHY_INODE_FIRST)
+        return why_name(fs->hidden, inode, &name);
+    return cache_find_inode(fs->cache, (uint32_t)(inode & ~(uint64_t)REPORT_BIT), &entry) == 0 &&
+           entry.state != CACHE_KNOWN;
 }
 
 static bool may_see_report(struct mountfs *fs, struct caller *caller, const struct certname *name)

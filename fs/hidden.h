@@ -19,6 +19,10 @@ struct hidden *hidden_free(struct hidden *hidden);
 /* True for inode numbers of this directory and below it. */
 bool hidden_owns(uint64_t inode);
 bool hidden_is_directory(uint64_t inode);
+/* The directory above one of ours. */
+uint64_t hidden_parent(uint64_t inode);
+/* True while one of our numbers, kept by somebody as a file handle, still names something. */
+bool hidden_exists(struct mountfs *fs, uint64_t inode);
 
 /* The inode number of a name below a hidden directory; 0 if there is none. `name` of a report must
  * be one the caller may read. */

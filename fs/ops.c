@@ -27,7 +27,7 @@ void ops_fill_entry(struct mountfs *fs, const struct cache_entry *entry, bool ke
     double timeout_s = kept ? (double)fs->config->entry_timeout / 1000 : 0;
     *ret_param = (struct fuse_entry_param){
         .ino = entry->inode,
-        .generation = 1,
+        .generation = cache_generation(fs->cache),
         .entry_timeout = timeout_s,
         .attr_timeout = timeout_s,
     };

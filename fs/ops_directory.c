@@ -62,7 +62,7 @@ static bool add_dots(struct listing *listing, uint64_t inode, off_t offset)
     param.attr.st_ino = inode;
     if (offset < OFFSET_DOT && !add(listing, ".", &param, OFFSET_DOT))
         return false;
-    param.attr.st_ino = INODE_ROOT;
+    param.attr.st_ino = inode == INODE_ROOT ? INODE_ROOT : hidden_parent(inode);
     return offset >= OFFSET_DOTDOT || add(listing, "..", &param, OFFSET_DOTDOT);
 }
 

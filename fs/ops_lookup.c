@@ -21,29 +21,36 @@ static void reply_nothing(fuse_req_t request, double kept_s)
     fuse_reply_entry(request, &nothing);
 }
 
-static void reply_directory(fuse_req_t request, uint64_t inode, bool kept)
+static void reply_directory(fuse_req_t request, uint64_t inode)
 {
-    struct fuse_entry_param param = {.ino = inode, .generation = 1};
-    param.entry_timeout = kept ? MALFORMED_KEPT_S : 0;
-    attributes_of_directory(ops_fs(request), inode, &param.attr);
+    struct mountfs *fs = ops_fs(request);
+    struct fuse_entry_param param = {.ino = inode};
+    /* The kernel wants 0 for the root. */
+    param.generation = inode == INODE_ROOT ? 0 : cache_generation(fs->cache);
+    attributes_of_directory(fs, inode, &param.attr);
+    fuse_reply_entry(request, &param);
+}
+
+static void reply_hidden(fuse_req_t request, uint64_t inode)
+{
+    struct mountfs *fs = ops_fs(request);
+    struct fuse_entry_param param = {.ino = inode, .generation = cache_generation(fs->cache)};
+    if (hidden_is_directory(inode)) {
+        reply_directory(request, inode);
+        return;
+    }
+    attributes_of_file(fs, inode, &param.attr);
     fuse_reply_entry(request, &param);
 }
 
 static void lookup_hidden(fuse_req_t request, struct caller *caller, uint64_t parent,
                           const char *name)
 {
-    struct mountfs *fs = ops_fs(request);
-    struct fuse_entry_param param = {.generation = 1};
-    param.ino = hidden_lookup(fs, caller, parent, name);
-    if (!param.ino) {
-        fuse_reply_err(request, ENOENT);
-        return;
-    }
-    if (hidden_is_directory(param.ino))
-        attributes_of_directory(fs, param.ino, &param.attr);
+    uint64_t inode = hidden_lookup(ops_fs(request), caller, parent, name);
+    if (inode)
+        reply_hidden(request, inode);
     else
-        attributes_of_file(fs, param.ino, &param.attr);
-    fuse_reply_entry(request, &param);
+        fuse_reply_err(request, ENOENT);
 }
 
 static void looked_up(struct waiter *waiter, const struct outcome *outcome)
@@ -118,18 +125,25 @@ static void lookup_certificate(fuse_req_t request, struct caller *caller,
         lookup_denied(request, caller, name, &decision);
     else if (stored)
         ops_reply_entry(request, &entry, ready);
+    else if (found == 0 && provide_described(fs->provide, name))
+        ops_reply_entry(request, &entry, false);
     else
         lookup_upstream(request, caller, name);
 }
 
-/* "." and ".." of an inode: how a file handle that an NFS server kept becomes a file again. */
+/* "." and ".." of an inode: how a file handle that an NFS server kept becomes a file again, also
+ * after a restart. Whether it may be read is decided when it is opened. */
 static void lookup_by_handle(fuse_req_t request, uint64_t inode, const char *name)
 {
     struct mountfs *fs = ops_fs(request);
     struct cache_entry entry;
-    if (inode == INODE_ROOT || strcmp(name, "..") == 0)
-        reply_directory(request, INODE_ROOT, false);
-    else if (cache_find_inode(fs->cache, (uint32_t)inode, &entry) != 0 || inode > CACHE_INODE_LAST)
+    if (strcmp(name, "..") == 0)
+        reply_directory(request, hidden_owns(inode) ? hidden_parent(inode) : INODE_ROOT);
+    else if (inode == INODE_ROOT)
+        reply_directory(request, INODE_ROOT);
+    else if (hidden_owns(inode) && hidden_exists(fs, inode))
+        reply_hidden(request, inode);
+    else if (hidden_owns(inode) || cache_find_inode(fs->cache, (uint32_t)inode, &entry) != 0)
         fuse_reply_err(request, ESTALE);
     else
         ops_reply_entry(request, &entry, false);
@@ -148,7 +162,7 @@ void ops_lookup(fuse_req_t request, fuse_ino_t parent, const char *name)
     } else if (parent != INODE_ROOT) {
         fuse_reply_err(request, ENOTDIR);
     } else if (strcmp(name, ".kosekifs") == 0) {
-        reply_directory(request, INODE_HIDDEN, false);
+        reply_directory(request, INODE_HIDDEN);
     } else if (!certname_parse(name, &certname)) {
         reply_nothing(request, MALFORMED_KEPT_S);
     } else {

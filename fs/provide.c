@@ -48,6 +48,11 @@ void step_release_body(struct provide *provide, struct flight *flight)
 
 void step_land(struct provide *provide, struct flight *flight, int error, const char *reason)
 {
+    if (flight->kind == FLIGHT_CONTENT && error)
+        recent_remove(provide->described, &flight->name);
+    else if (flight->kind == FLIGHT_LOOKUP && !error)
+        recent_add(provide->described, &flight->name,
+                   clock_monotonic_ms() + provide->config->entry_timeout);
     flight->outcome.error = error;
     if (reason != flight->outcome.reason)
         snprintf(flight->outcome.reason, sizeof flight->outcome.reason, "%s", reason);
@@ -121,9 +126,10 @@ static int provide_start(struct provide *provide, int state_fd, char *ret_messag
         .keyring = {provide->keys, keyring_generate, keyring_unwrap},
     };
     provide->flights = flights_new();
-    provide->negative = negative_new();
+    provide->unknown = recent_new();
+    provide->described = recent_new();
     provide->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (!provide->flights || !provide->negative || provide->wake < 0) {
+    if (!provide->flights || !provide->unknown || !provide->described || provide->wake < 0) {
         snprintf(ret_message, 256, "memory or descriptors are short");
         return -ENOMEM;
     }
@@ -200,7 +206,8 @@ struct provide *provide_free(struct provide *provide)
     cleanup_close(&provide->link_fd);
     cleanup_close(&provide->wake);
     cache_close(provide->cache);
-    negative_free(provide->negative);
+    recent_free(provide->unknown);
+    recent_free(provide->described);
     flights_free(provide->flights);
     pthread_cond_destroy(&provide->store_ready);
     pthread_mutex_destroy(&provide->lock);
@@ -489,9 +496,17 @@ static int join_flight(struct provide *provide, enum flight_kind kind, const str
 int provide_lookup(struct provide *provide, const struct certname *name, struct waiter *waiter)
 {
     provide_lock(provide);
-    bool unknown = negative_left_ms(provide->negative, name, clock_monotonic_ms()) > 0;
+    bool unknown = recent_left_ms(provide->unknown, name, clock_monotonic_ms()) > 0;
     pthread_mutex_unlock(&provide->lock);
     return unknown ? ENOENT : join_flight(provide, FLIGHT_LOOKUP, name, waiter);
+}
+
+bool provide_described(struct provide *provide, const struct certname *name)
+{
+    provide_lock(provide);
+    bool described = recent_left_ms(provide->described, name, clock_monotonic_ms()) > 0;
+    pthread_mutex_unlock(&provide->lock);
+    return described;
 }
 
 int provide_content(struct provide *provide, const struct certname *name, struct waiter *waiter)
@@ -508,7 +523,8 @@ void provide_interrupt(struct provide *provide, struct waiter *waiter)
 void provide_forget(struct provide *provide, const struct certname *name)
 {
     provide_lock(provide);
-    negative_remove(provide->negative, name);
+    recent_remove(provide->unknown, name);
+    recent_remove(provide->described, name);
     pthread_mutex_unlock(&provide->lock);
 }
 

@@ -10,7 +10,7 @@
  *
  * Locks, in order of acquisition; none is held across network, signature check, write to the store
  * or reply:
- *   1. provide.lock       flights, queues, negative names, peers, counters
+ *   1. provide.lock       flights, queues, recent names, peers, counters
  *   2. keys_client, cache (own locks inside)
  *   3. why, audit (own locks inside)
  */
@@ -86,6 +86,12 @@ int provide_rejection(struct provide *provide, const struct cache_entry *entry, 
  */
 _must_use_ int provide_lookup(struct provide *provide, const struct certname *name,
                               struct waiter *waiter);
+/*
+ * True if the link system has described the name within the last moment (entry_timeout): a program
+ * that asks for the size, the attributes and then the content costs it one HEAD. A failed fetch
+ * ends this, since the description may be what was wrong.
+ */
+bool provide_described(struct provide *provide, const struct certname *name);
 /* Parks the waiter until the content of a name that has an entry is stored and verified. Returns as
  * provide_lookup(). */
 _must_use_ int provide_content(struct provide *provide, const struct certname *name,
@@ -94,7 +100,7 @@ _must_use_ int provide_content(struct provide *provide, const struct certname *n
  * takes no lock. */
 void provide_interrupt(struct provide *provide, struct waiter *waiter);
 
-/* Forgets that the link system did not know the name. */
+/* Forgets what the link system said of the name lately. */
 void provide_forget(struct provide *provide, const struct certname *name);
 
 struct provide_statistics {

@@ -107,8 +107,8 @@ static void step_looked_up(struct provide *provide, struct flight *flight,
                            const struct link_event *event)
 {
     if (event->result == LINK_NOT_FOUND || event->result == LINK_GONE)
-        negative_add(provide->negative, &flight->name,
-                     clock_monotonic_ms() + provide->config->negative_timeout);
+        recent_add(provide->unknown, &flight->name,
+                   clock_monotonic_ms() + provide->config->negative_timeout);
     if (event->result != LINK_OK) {
         step_land(provide, flight, errno_of_link(event->result), event->detail);
     } else if (event->size > (uint64_t)provide->config->body_max) {
@@ -163,7 +163,7 @@ static bool step_fetched(struct provide *provide, struct flight *flight,
         return true;
     }
     if (event->result == LINK_NOT_FOUND || event->result == LINK_GONE)
-        negative_add(provide->negative, &flight->name, now + provide->config->negative_timeout);
+        recent_add(provide->unknown, &flight->name, now + provide->config->negative_timeout);
     step_land(provide, flight, error, event->detail);
     return true;
 }

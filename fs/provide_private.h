@@ -7,7 +7,7 @@
 #define FS_PROVIDE_PRIVATE_H
 
 #include "fs/flight.h"
-#include "fs/negative.h"
+#include "fs/recent.h"
 #include "fs/provide.h"
 
 #include <pthread.h>
@@ -30,7 +30,8 @@ struct provide {
     pthread_t store_thread;
     bool store_started, ending;
     struct flights *flights;
-    struct negative *negative;
+    struct recent *unknown;   /* to the link system, it said lately */
+    struct recent *described; /* by a HEAD that has just been answered */
     struct flight_queue lookup_queue, fetch_queue, verify_queue;
     struct flight_queue entry_queue, store_queue, load_queue; /* at the store: look-ups; verdicts;
                                                                  content to be loaded */

@@ -84,7 +84,7 @@ class Report(unittest.TestResult):
             self._add("FAIL", subtest, self._exc_info_to_string(error, subtest))
 
 
-def run_unittest(tally, label, folder, words):
+def run_unittest(tally, label, folder, words, full=True):
     loader = unittest.TestLoader()
     suite = loader.discover(str(TOP / "tests" / folder), top_level_dir=str(TOP / "tests"))
     chosen = unittest.TestSuite()
@@ -93,6 +93,8 @@ def run_unittest(tally, label, folder, words):
         for item in part:
             if isinstance(item, unittest.TestSuite):
                 choose(item)
+            elif not full and getattr(item, "full_only", False):
+                pass
             elif not words or any(word in item.id() for word in words):
                 chosen.addTest(item)
     choose(suite)
@@ -175,6 +177,8 @@ def shield():
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", action="append", default=[], metavar="WORD")
+    parser.add_argument("--consumers", action="store_true",
+                        help="only tests/consumers, but with all programs; build gcc alone")
     parser.add_argument("--build", action="append", choices=BUILDS, metavar="gcc|san")
     arguments = parser.parse_args()
     tally, words = Tally(), arguments.only
@@ -196,14 +200,19 @@ def main():
     temporary.chmod(0o1777)
     os.environ["TMPDIR"] = str(temporary)
 
-    run_unittest(tally, "source", "source", words)
-    for name in arguments.build or BUILDS:
+    everything = not arguments.consumers
+    if everything:
+        run_unittest(tally, "source", "source", words)
+    for name in arguments.build or (BUILDS if everything else ["gcc"]):
         if not build(tally, name):
             continue
-        run_meson_tests(tally, name, words)
+        if everything:
+            run_meson_tests(tally, name, words)
         os.environ.update(SANITIZERS if name == "san" else {}, KOSEKIFS_BUILD=str(reach / "build" / name))
         print(f"----  system tests with build/{name}", flush=True)
-        run_unittest(tally, name, "system", words)
+        if everything:
+            run_unittest(tally, name, "system", words)
+        run_unittest(tally, name, "consumers", words, full=arguments.consumers)
         left = residue({TOP / "build" / name, reach / "build" / name}, temporary)
         tally.add("FAIL" if left else "ok", f"{name} nothing is left behind", "\n".join(left))
 

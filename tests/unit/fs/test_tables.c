@@ -2,7 +2,7 @@
 #include "base/clock.h"
 #include "fs/errno_table.h"
 #include "fs/flight.h"
-#include "fs/negative.h"
+#include "fs/recent.h"
 #include "fs/why.h"
 
 #include <errno.h>
@@ -25,37 +25,37 @@ static struct certname numbered(unsigned number)
     return name;
 }
 
-static void negative_remembers_until_its_time(void **state)
+static void recent_remembers_until_its_time(void **state)
 {
     (void)state;
-    struct negative *negative = negative_new();
+    struct recent *recent = recent_new();
     struct certname name = numbered(1), other = numbered(2);
-    assert_non_null(negative);
-    assert_int_equal(negative_left_ms(negative, &name, 0), 0);
-    negative_add(negative, &name, 5000);
-    assert_int_equal(negative_left_ms(negative, &name, 4000), 1000);
-    assert_int_equal(negative_left_ms(negative, &name, 5000), 0);
-    assert_int_equal(negative_left_ms(negative, &other, 0), 0);
-    negative_remove(negative, &name);
-    negative_remove(negative, &name);
-    assert_int_equal(negative_left_ms(negative, &name, 0), 0);
-    negative_free(negative);
+    assert_non_null(recent);
+    assert_int_equal(recent_left_ms(recent, &name, 0), 0);
+    recent_add(recent, &name, 5000);
+    assert_int_equal(recent_left_ms(recent, &name, 4000), 1000);
+    assert_int_equal(recent_left_ms(recent, &name, 5000), 0);
+    assert_int_equal(recent_left_ms(recent, &other, 0), 0);
+    recent_remove(recent, &name);
+    recent_remove(recent, &name);
+    assert_int_equal(recent_left_ms(recent, &name, 0), 0);
+    recent_free(recent);
 }
 
-static void negative_forgets_the_oldest(void **state)
+static void recent_forgets_the_oldest(void **state)
 {
     (void)state;
-    struct negative *negative = negative_new();
-    assert_non_null(negative);
-    for (unsigned i = 0; i < NEGATIVE_MAX + 10; i++) {
+    struct recent *recent = recent_new();
+    assert_non_null(recent);
+    for (unsigned i = 0; i < RECENT_MAX + 10; i++) {
         struct certname name = numbered(i);
-        negative_add(negative, &name, 1000);
+        recent_add(recent, &name, 1000);
     }
-    for (unsigned i = 0; i < NEGATIVE_MAX + 10; i++) {
+    for (unsigned i = 0; i < RECENT_MAX + 10; i++) {
         struct certname name = numbered(i);
-        assert_int_equal(negative_left_ms(negative, &name, 0), i < 10 ? 0 : 1000);
+        assert_int_equal(recent_left_ms(recent, &name, 0), i < 10 ? 0 : 1000);
     }
-    negative_free(negative);
+    recent_free(recent);
 }
 
 static void why_is_per_user_and_bounded(void **state)
@@ -162,6 +162,23 @@ static void waiters_leave_by_deadline_or_fatal_signal(void **state)
     flights_free(flights);
 }
 
+/* In a foreign pid namespace nothing tells a harmless signal from a fatal one. */
+static void unseen_waiters_last_a_while(void **state)
+{
+    (void)state;
+    struct flight flight = {0};
+    struct waiter unseen = {.deadline_ms = 60000, .complete = nothing_to_do};
+    struct waiter *expired = NULL, *killed = NULL;
+    flight_add_waiter(&flight, &unseen);
+    assert_int_equal(flight_part_waiters(&flight, 10, &expired, &killed), 0);
+    atomic_store(&unseen.interrupted, true);
+    assert_int_equal(flight_part_waiters(&flight, 20, &expired, &killed), 0);
+    assert_int_equal(flight_part_waiters(&flight, 1500, &expired, &killed), 0);
+    assert_int_equal(flight_part_waiters(&flight, 2500, &expired, &killed), 1);
+    assert_ptr_equal(killed, &unseen);
+    assert_null(flight.waiters);
+}
+
 static void each_outcome_has_one_errno(void **state)
 {
     (void)state;
@@ -205,11 +222,12 @@ static void each_outcome_has_one_errno(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(negative_remembers_until_its_time),
-        cmocka_unit_test(negative_forgets_the_oldest),
+        cmocka_unit_test(recent_remembers_until_its_time),
+        cmocka_unit_test(recent_forgets_the_oldest),
         cmocka_unit_test(why_is_per_user_and_bounded),
         cmocka_unit_test(flights_are_found_by_kind_name_and_id),
         cmocka_unit_test(waiters_leave_by_deadline_or_fatal_signal),
+        cmocka_unit_test(unseen_waiters_last_a_while),
         cmocka_unit_test(each_outcome_has_one_errno),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
