@@ -6,6 +6,7 @@
 
 #include "base/config_values.h"
 #include "base/inifile.h"
+#include "base/key_source.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -71,8 +72,9 @@ static const struct {
     {"link", "certificate_file", config_check_path},
     {"link", "server_pin", config_check_server_pin},
     {"link", "tls_min", config_check_tls_min},
-    {"keys", "master_key_file", config_check_path},
-    {"keys", "tls_key_file", config_check_path},
+    {"keys", "master_key", key_source_check},
+    {"keys", "previous_master_keys", key_source_check},
+    {"keys", "tls_key", key_source_check},
     {"trust", "anchors", config_check_path},
     {"trust", "crls", config_check_path},
     {"trust", "policy", config_check_policy},

@@ -58,10 +58,14 @@
     X(NUMBER, connections_max, 0, "8", 1, 64, "connections kept for bodies")                       \
     X(NUMBER, resume_max, 0, "100", 0, 10000, "how often one transfer is resumed at most")
 
-/* Section [keys]: kosekifs-keys. The supervisor opens the files and hands descriptors over. */
+/* Section [keys]: kosekifs-keys. Where secrets come from: base/key_source.h. */
 #define CONFIG_KEYS(X)                                                                             \
-    X(TEXT, master_key_file, 256, "", 1, 255, "32 bytes, mode 0600 or 0400: wraps the data keys")  \
-    X(TEXT, tls_key_file, 256, "", 1, 255, "PEM PKCS#8: private key of [link] certificate_file")
+    X(TEXT, master_key, 512, "", 1, 511,                                                           \
+      "32 bytes that wrap the data keys: FILE or credential:NAME")                                 \
+    X(LIST, previous_master_keys, 2048, "", 0, 2047,                                               \
+      "master keys that wrapped before and still unwrap, three at most, in the same form")         \
+    X(TEXT, tls_key, 512, "", 1, 511,                                                              \
+      "private key of [link] certificate_file, PEM PKCS#8: FILE or credential:NAME")
 
 /* Section [trust]: what makes a signer the Minister; becomes the trust bundle. */
 #define CONFIG_TRUST(X)                                                                            \

@@ -13,8 +13,7 @@
  *   mount   struct mount_setup; the descriptors of enum mount_setup_fd (fs/mount_setup.h)
  *   link    struct config_link; CA certificates (sealed, PEM), client certificates (sealed, PEM)
  *   verify  nothing; trust bundle (sealed)
- *   keys    nothing; master key file, TLS key file (both open for reading), client certificates
- *           (sealed, PEM)
+ *   keys    struct keys_setup; the descriptors that base/keys_setup.h names
  * ROOM_PEER by role: mount hears of link, verify and keys; link of mount and keys; verify of
  * mount and of schema; keys of mount (may wrap and unwrap) and of link (may ask for handshake
  * signatures).

@@ -97,7 +97,8 @@ int format_load(struct cache *cache, MDB_txn *transaction, char *ret_message)
                               row.data + OFFSET_WRAPPED, cache->store_key.bytes);
     if (r == -EBADMSG) {
         snprintf(ret_message, STORE_MESSAGE_MAX,
-                 "store: written under another master key than that of [keys] master_key_file");
+                 "store: written under a master key that is neither [keys] master_key nor "
+                 "one of previous_master_keys");
         return -EKEYREJECTED;
     }
     if (r < 0)

@@ -91,10 +91,8 @@ static bool read_named_files(struct supervisor_inputs *inputs)
 {
     const struct config *config = &inputs->config;
     int results[] = {
-        supervisor_open_key(config->keys.master_key_file, SUPERVISOR_MASTER_KEY_SIZE,
-                            supervisor_complain, NULL, &inputs->master_key_fd),
-        supervisor_open_key(config->keys.tls_key_file, 0, supervisor_complain, NULL,
-                            &inputs->tls_key_fd),
+        supervisor_keys_open(config, getenv("CREDENTIALS_DIRECTORY"), inputs->config_path,
+                             supervisor_complain, NULL, &inputs->keys),
         read_pem(config->link.ca_file, &inputs->ca_fd),
         read_pem(config->link.certificate_file, &inputs->certificate_fd),
         supervisor_read_trust(&config->trust, &inputs->trust_fd),
@@ -113,8 +111,6 @@ static bool read_named_files(struct supervisor_inputs *inputs)
 int supervisor_inputs_read(const char *config_path, struct supervisor_inputs *ret_inputs)
 {
     struct supervisor_inputs inputs = {.config_path = config_path,
-                                       .master_key_fd = -1,
-                                       .tls_key_fd = -1,
                                        .ca_fd = -1,
                                        .certificate_fd = -1,
                                        .trust_fd = -1,
@@ -145,12 +141,12 @@ int supervisor_inputs_claim(struct supervisor_inputs *inputs)
 
 void supervisor_inputs_done(struct supervisor_inputs *inputs)
 {
-    int *const fds[] = {&inputs->master_key_fd,  &inputs->tls_key_fd, &inputs->ca_fd,
-                        &inputs->certificate_fd, &inputs->trust_fd,   &inputs->policy_fd,
-                        &inputs->state_fd};
+    int *const fds[] = {&inputs->ca_fd, &inputs->certificate_fd, &inputs->trust_fd,
+                        &inputs->policy_fd, &inputs->state_fd};
     for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
         cleanup_close(fds[i]);
         *fds[i] = -1;
     }
+    supervisor_keys_close(&inputs->keys);
     control_socket_remove(&inputs->control);
 }

@@ -9,13 +9,14 @@
 #include "base/cleanup.h"
 #include "base/config.h"
 #include "fs/supervisor_accounts.h"
+#include "fs/supervisor_keys.h"
 #include "fs/supervisor_socket.h"
 
 struct supervisor_inputs {
     struct config config;
     const char *config_path; /* borrowed */
     struct supervisor_accounts accounts;
-    int master_key_fd, tls_key_fd;
+    struct supervisor_keys keys;
     int ca_fd, certificate_fd; /* sealed */
     int trust_fd, policy_fd;   /* sealed; replaced by a reload */
     int state_fd;

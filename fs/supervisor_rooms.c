@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "fs/mount_setup.h"
 #include "fs/supervisor_schema.h"
+#include "base/keys_setup.h"
 
 #include <string.h>
 
@@ -95,14 +96,23 @@ void rooms_send_mounted(struct child *child, int *fuse_fd)
     *fuse_fd = -1;
 }
 
+static int send_keys_setup(const struct supervisor_inputs *inputs, struct child *child)
+{
+    const struct keys_setup setup = {.keys = inputs->config.keys};
+    const struct supervisor_keys *keys = &inputs->keys;
+    int fds[KEYS_SETUP_FD_MAX] = {[KEYS_SETUP_CERTIFICATES] = inputs->certificate_fd};
+    for (unsigned i = 0; i < keys->count; i++)
+        fds[1 + i] = keys->fds[i];
+    return send_or_kill(child, ROOM_SETUP, &setup, sizeof setup, fds, 1 + keys->count);
+}
+
 static int send_setup(struct rooms *rooms, struct child *child)
 {
     const struct supervisor_inputs *inputs = rooms->inputs;
-    const int keys_fds[] = {inputs->master_key_fd, inputs->tls_key_fd, inputs->certificate_fd};
     const int link_fds[] = {inputs->ca_fd, inputs->certificate_fd};
     switch (child->role) {
     case ROOM_KEYS:
-        return send_or_kill(child, ROOM_SETUP, NULL, 0, keys_fds, 3);
+        return send_keys_setup(inputs, child);
     case ROOM_LINK:
         return send_or_kill(child, ROOM_SETUP, &inputs->config.link, sizeof inputs->config.link,
                             link_fds, 2);

@@ -287,6 +287,47 @@ int keys_client_unwrap(struct keys_client *client, const void *aad, size_t aad_s
     return r;
 }
 
+int keys_client_rewrap(struct keys_client *client, const void *aad, size_t aad_size,
+                       const uint8_t wrapped[KEYS_WRAPPED_SIZE],
+                       uint8_t ret_wrapped[KEYS_WRAPPED_SIZE])
+{
+    struct keys_unwrap request = {0};
+    struct keys_rewrapped answer = {0};
+    int r = fill_aad(&request.aad, aad, aad_size);
+    if (r < 0)
+        return r;
+    memcpy(request.wrapped, wrapped, sizeof request.wrapped);
+    r = ask(client, &(struct question){.type = KEYS_REWRAP,
+                                       .payload = &request,
+                                       .size = sizeof request,
+                                       .answer_type = KEYS_REWRAPPED,
+                                       .answer = &answer,
+                                       .answer_size = sizeof answer});
+    if (r < 0)
+        return r;
+    if (answer.outcome == KEYS_CURRENT)
+        return KEYS_CURRENT;
+    r = answer_error(answer.outcome);
+    if (r == 0)
+        memcpy(ret_wrapped, answer.wrapped, sizeof answer.wrapped);
+    return r;
+}
+
+int keys_client_generations(struct keys_client *client, struct keys_generations *ret_generations)
+{
+    struct keys_generations answer;
+    int r = ask(client, &(struct question){.type = KEYS_LIST,
+                                           .answer_type = KEYS_LISTED,
+                                           .answer = &answer,
+                                           .answer_size = sizeof answer});
+    if (r < 0)
+        return r;
+    if (answer.count == 0 || answer.count > KEYS_GENERATION_MAX)
+        return -EPROTO;
+    *ret_generations = answer;
+    return 0;
+}
+
 int keys_client_sign_checkpoint(struct keys_client *client, const void *statement, size_t size,
                                 uint8_t ret_signature[KEYS_SIGNATURE_SIZE],
                                 uint8_t ret_public_key[KEYS_PUBLIC_KEY_SIZE])

@@ -3,6 +3,12 @@
  * checkpoints of the audit trail. The master key never leaves
  * the keys process; a data key in clear exists here only while it is in use.
  *
+ * Several generations of the master key may be open at once: [keys] master_key, the current one,
+ * wraps; it and each of previous_master_keys unwrap. A wrapped key begins with the id of the
+ * generation that wrapped it. A store is brought under the current generation by giving each of its
+ * wrapped keys to keys_client_rewrap(); when none is left with another id, the old master key is
+ * needed no more.
+ *
  * Thread rule: any thread; calls on one client take turns under its own lock. A call waits at most
  * KEYS_TIMEOUT_MS for the answer.
  */
@@ -21,8 +27,17 @@ enum {
     KEYS_STATEMENT_MAX = 512,
     KEYS_SIGNATURE_SIZE = 64, /* Ed25519 */
     KEYS_PUBLIC_KEY_SIZE = 32,
-    /* key id (4, big-endian) ‖ nonce ‖ wrapped key ‖ tag */
-    KEYS_WRAPPED_SIZE = 4 + AEAD_NONCE_SIZE + AEAD_KEY_SIZE + AEAD_TAG_SIZE,
+    KEYS_ID_SIZE = 4, /* of a generation */
+    KEYS_GENERATION_MAX = 4,
+    /* id of the generation ‖ nonce ‖ wrapped key ‖ tag */
+    KEYS_WRAPPED_SIZE = KEYS_ID_SIZE + AEAD_NONCE_SIZE + AEAD_KEY_SIZE + AEAD_TAG_SIZE,
+};
+
+enum { KEYS_CURRENT = 1 }; /* an outcome of keys_client_rewrap() */
+
+struct keys_generations {
+    uint32_t count;                                 /* 1 to KEYS_GENERATION_MAX */
+    uint8_t ids[KEYS_GENERATION_MAX][KEYS_ID_SIZE]; /* [0] is the current one */
 };
 
 struct keys_client;
@@ -34,15 +49,30 @@ struct keys_client *keys_client_free(struct keys_client *client);
  * connection wait for one within their timeout. */
 void keys_client_connect(struct keys_client *client, int fd);
 
-/* A fresh random data key and its wrapped form, bound to `aad` (at most KEYS_AAD_MAX bytes). */
+/* A fresh random data key and its form wrapped by the current generation, bound to `aad` (at most
+ * KEYS_AAD_MAX bytes). */
 _must_use_ int keys_client_generate(struct keys_client *client, const void *aad, size_t aad_size,
                                     uint8_t ret_key[AEAD_KEY_SIZE],
                                     uint8_t ret_wrapped[KEYS_WRAPPED_SIZE]);
 
-/* -EBADMSG: not wrapped by our master key under this aad; -EHOSTDOWN: keys process not there. */
+/* -EBADMSG: not wrapped by an open generation of our master key under this aad; -EHOSTDOWN: keys
+ * process not there. */
 _must_use_ int keys_client_unwrap(struct keys_client *client, const void *aad, size_t aad_size,
                                   const uint8_t wrapped[KEYS_WRAPPED_SIZE],
                                   uint8_t ret_key[AEAD_KEY_SIZE]);
+
+/*
+ * Wraps the same data key again by the current generation, under the same aad; the data key is not
+ * told. Returns 0 and the new form; KEYS_CURRENT, with nothing written, if `wrapped` is by the
+ * current generation and whole; errors as of keys_client_unwrap(). `ret_wrapped` may be `wrapped`.
+ */
+_must_use_ int keys_client_rewrap(struct keys_client *client, const void *aad, size_t aad_size,
+                                  const uint8_t wrapped[KEYS_WRAPPED_SIZE],
+                                  uint8_t ret_wrapped[KEYS_WRAPPED_SIZE]);
+
+/* Which generations are open. */
+_must_use_ int keys_client_generations(struct keys_client *client,
+                                       struct keys_generations *ret_generations);
 
 /*
  * Signs a statement of 1 to KEYS_STATEMENT_MAX bytes with Ed25519 under a key that is derived from

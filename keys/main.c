@@ -1,12 +1,14 @@
 /*
- * kosekifs-keys: holds the master key and the TLS key and answers its neighbours (keys/service.h).
- * After the two files are read it opens nothing any more. It ends when the supervisor does.
+ * kosekifs-keys: holds the master keys and the TLS key and answers its neighbours
+ * (keys/service.h). After the files are read it opens nothing any more. It ends when the supervisor
+ * does.
  */
 #include "base/clock.h"
+#include "base/key_source.h"
 #include "base/log.h"
 #include "base/memfd.h"
 #include "base/room.h"
-#include "keys/master_key.h"
+#include "base/keys_setup.h"
 #include "keys/service.h"
 #include "keys/tls_signer.h"
 
@@ -22,8 +24,7 @@
  */
 enum { SECURE_HEAP_SIZE = 256 * 1024, SECURE_HEAP_MIN = 32 };
 
-/* Master key, TLS key, and the certificate that the TLS key must fit. */
-enum { SETUP_FILES = 3, CERTIFICATES_MAX = 1024 * 1024 };
+enum { CERTIFICATES_MAX = 1024 * 1024 };
 
 static volatile sig_atomic_t stop_requested;
 
@@ -68,27 +69,62 @@ static void harden(void)
         log_warning("no locked memory for keys; is RLIMIT_MEMLOCK below 256 KiB?");
 }
 
-static void load_keys(struct master_key **ret_master_key, struct tls_signer **ret_signer)
+/* The descriptors of a set-up message in their order; see base/keys_setup.h. */
+struct sources {
+    const struct ipc_message *setup;
+    unsigned next;
+};
+
+static int next_source(struct sources *sources)
 {
-    struct ipc_message setup;
+    if (sources->next == sources->setup->fd_count)
+        room_fail("bad set-up message: %u files came", sources->setup->fd_count);
+    return sources->setup->fds[sources->next++];
+}
+
+static void load_master_key(struct sources *sources, struct key_ring *ring)
+{
     char message[KEY_LOAD_MESSAGE_MAX] = "";
-    int r = room_receive_setup(0, &setup);
+    struct master_key *key;
+    if (master_key_load(next_source(sources), message, &key) < 0 ||
+        key_ring_add(ring, key, message) < 0)
+        room_fail("%s", message);
+}
+
+static void check_certificate(const struct tls_signer *signer, int fd)
+{
+    char message[KEY_LOAD_MESSAGE_MAX] = "";
+    _cleanup_mapping_ struct mapping pem = {0};
+    int r = mapping_open(fd, CERTIFICATES_MAX, &pem);
+    if (r < 0)
+        room_fail("[link] certificate_file: %s", strerror(-r));
+    if (tls_signer_check_certificate(signer, bytes_of(pem.data, pem.size), message) < 0)
+        room_fail("%s", message);
+}
+
+static void load_keys(struct key_ring *ring, struct tls_signer **ret_signer)
+{
+    struct ipc_message message;
+    struct keys_setup setup;
+    struct sources sources = {.setup = &message};
+    char why[KEY_LOAD_MESSAGE_MAX] = "", previous[KEY_SOURCE_SIZE];
+    int r = room_receive_setup(sizeof setup, &message);
     if (r == -EPIPE)
         exit(0);
     if (r < 0)
         room_fail("bad set-up message: %s", strerror(-r));
-    if (setup.fd_count != SETUP_FILES)
-        room_fail("bad set-up message: %u files came", setup.fd_count);
-    if (master_key_load(setup.fds[0], message, ret_master_key) < 0 ||
-        tls_signer_load(setup.fds[1], message, ret_signer) < 0)
-        room_fail("%s", message);
-    _cleanup_mapping_ struct mapping pem = {0};
-    r = mapping_open(setup.fds[2], CERTIFICATES_MAX, &pem);
-    if (r < 0)
-        room_fail("[link] certificate_file: %s", strerror(-r));
-    if (tls_signer_check_certificate(*ret_signer, bytes_of(pem.data, pem.size), message) < 0)
-        room_fail("%s", message);
-    ipc_message_done(&setup);
+    memcpy(&setup, message.payload, sizeof setup);
+    int certificates = next_source(&sources);
+    const char *list = setup.keys.previous_master_keys;
+    load_master_key(&sources, ring);
+    while (config_list_next(&list, previous, sizeof previous))
+        load_master_key(&sources, ring);
+    if (tls_signer_load(next_source(&sources), why, ret_signer) < 0)
+        room_fail("%s", why);
+    check_certificate(*ret_signer, certificates);
+    if (sources.next != message.fd_count)
+        room_fail("bad set-up message: %u files came", message.fd_count);
+    ipc_message_done(&message);
 }
 
 /* False when the supervisor is gone. */
@@ -129,7 +165,7 @@ static void run(struct service *service, const sigset_t *waiting)
 
 int main(void)
 {
-    struct master_key *master_key = NULL;
+    struct key_ring ring = {0};
     struct tls_signer *signer = NULL;
     struct service service;
     sigset_t waiting;
@@ -140,13 +176,13 @@ int main(void)
     /* openssl.cnf is a file like any other, and could load foreign code. */
     if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
         room_fail("cannot initialise OpenSSL");
-    load_keys(&master_key, &signer);
-    service_init(&service, master_key, signer, clock_monotonic_ms());
+    load_keys(&ring, &signer);
+    service_init(&service, &ring, signer, clock_monotonic_ms());
     if (room_send_ready() == 0)
         run(&service, &waiting);
     service_done(&service);
     tls_signer_free(signer);
-    master_key_free(master_key);
+    key_ring_done(&ring);
     CRYPTO_secure_malloc_done();
     return 0;
 }

@@ -13,7 +13,6 @@
 
 enum {
     MASTER_KEY_SIZE = 32,
-    KEY_ID_SIZE = 4,
     SEALED_SIZE = AEAD_KEY_SIZE + AEAD_TAG_SIZE,
 };
 
@@ -23,10 +22,10 @@ static const char wrap_label[] = "kosekifs data key 1";
 
 struct master_key {
     uint8_t secret[MASTER_KEY_SIZE];
-    uint8_t id[KEY_ID_SIZE];
+    uint8_t id[KEYS_ID_SIZE];
 };
 
-_Static_assert(KEYS_WRAPPED_SIZE == KEY_ID_SIZE + AEAD_NONCE_SIZE + SEALED_SIZE, "wrapped form");
+_Static_assert(KEYS_WRAPPED_SIZE == KEYS_ID_SIZE + AEAD_NONCE_SIZE + SEALED_SIZE, "wrapped form");
 
 static int check_file(int fd, char *ret_message)
 {
@@ -137,7 +136,7 @@ struct master_key *master_key_free(struct master_key *key)
 
 /* The label keeps wraps apart from any later use of the key; what varies in length comes last. */
 struct wrap_aad {
-    uint8_t bytes[sizeof wrap_label - 1 + KEY_ID_SIZE + KEYS_AAD_MAX];
+    uint8_t bytes[sizeof wrap_label - 1 + KEYS_ID_SIZE + KEYS_AAD_MAX];
     size_t size;
 };
 
@@ -149,35 +148,47 @@ static int compose_aad(const struct master_key *key, const void *aad, size_t aad
     uint8_t *next = ret_aad->bytes;
     memcpy(next, wrap_label, sizeof wrap_label - 1);
     next += sizeof wrap_label - 1;
-    memcpy(next, key->id, KEY_ID_SIZE);
-    next += KEY_ID_SIZE;
+    memcpy(next, key->id, KEYS_ID_SIZE);
+    next += KEYS_ID_SIZE;
     if (aad_size > 0)
         memcpy(next, aad, aad_size);
-    ret_aad->size = sizeof wrap_label - 1 + KEY_ID_SIZE + aad_size;
+    ret_aad->size = sizeof wrap_label - 1 + KEYS_ID_SIZE + aad_size;
     return 0;
+}
+
+const uint8_t *master_key_id(const struct master_key *key)
+{
+    return key->id;
+}
+
+int master_key_wrap(const struct master_key *key, const void *aad, size_t aad_size,
+                    const uint8_t data_key[AEAD_KEY_SIZE], uint8_t ret_wrapped[KEYS_WRAPPED_SIZE])
+{
+    struct wrap_aad full;
+    uint8_t wrapped[KEYS_WRAPPED_SIZE];
+    uint8_t *nonce = wrapped + KEYS_ID_SIZE;
+    int r = compose_aad(key, aad, aad_size, &full);
+    if (r < 0)
+        return r;
+    memcpy(wrapped, key->id, KEYS_ID_SIZE);
+    r = random_bytes(nonce, AEAD_NONCE_SIZE);
+    if (r == 0)
+        r = aead_seal(key->secret, nonce, full.bytes, full.size, data_key, AEAD_KEY_SIZE,
+                      nonce + AEAD_NONCE_SIZE);
+    if (r == 0)
+        memcpy(ret_wrapped, wrapped, sizeof wrapped);
+    return r;
 }
 
 int master_key_generate(const struct master_key *key, const void *aad, size_t aad_size,
                         uint8_t ret_data_key[AEAD_KEY_SIZE], uint8_t ret_wrapped[KEYS_WRAPPED_SIZE])
 {
-    struct wrap_aad full;
     uint8_t data_key[AEAD_KEY_SIZE];
-    uint8_t wrapped[KEYS_WRAPPED_SIZE];
-    uint8_t *nonce = wrapped + KEY_ID_SIZE;
-    int r = compose_aad(key, aad, aad_size, &full);
-    if (r < 0)
-        return r;
-    memcpy(wrapped, key->id, KEY_ID_SIZE);
-    r = random_bytes(nonce, AEAD_NONCE_SIZE);
+    int r = random_bytes(data_key, sizeof data_key);
     if (r == 0)
-        r = random_bytes(data_key, sizeof data_key);
+        r = master_key_wrap(key, aad, aad_size, data_key, ret_wrapped);
     if (r == 0)
-        r = aead_seal(key->secret, nonce, full.bytes, full.size, data_key, sizeof data_key,
-                      nonce + AEAD_NONCE_SIZE);
-    if (r == 0) {
         memcpy(ret_data_key, data_key, sizeof data_key);
-        memcpy(ret_wrapped, wrapped, sizeof wrapped);
-    }
     wipe(data_key, sizeof data_key);
     return r;
 }
@@ -187,11 +198,11 @@ int master_key_unwrap(const struct master_key *key, const void *aad, size_t aad_
 {
     struct wrap_aad full;
     uint8_t data_key[AEAD_KEY_SIZE];
-    const uint8_t *nonce = wrapped + KEY_ID_SIZE;
+    const uint8_t *nonce = wrapped + KEYS_ID_SIZE;
     int r = compose_aad(key, aad, aad_size, &full);
     if (r < 0)
         return r;
-    if (memcmp(wrapped, key->id, KEY_ID_SIZE) != 0)
+    if (memcmp(wrapped, key->id, KEYS_ID_SIZE) != 0)
         return -EBADMSG;
     r = aead_open(key->secret, nonce, full.bytes, full.size, nonce + AEAD_NONCE_SIZE,
                   sizeof data_key, data_key);

@@ -18,6 +18,12 @@ enum { KEY_LOAD_MESSAGE_MAX = 256 };
 _must_use_ int master_key_load(int fd, char *ret_message, struct master_key **ret_key);
 struct master_key *master_key_free(struct master_key *key);
 
+/* KEYS_ID_SIZE bytes, valid as long as the key. */
+const uint8_t *master_key_id(const struct master_key *key);
+
+_must_use_ int master_key_wrap(const struct master_key *key, const void *aad, size_t aad_size,
+                               const uint8_t data_key[AEAD_KEY_SIZE],
+                               uint8_t ret_wrapped[KEYS_WRAPPED_SIZE]);
 /* A fresh random data key and its wrapped form. */
 _must_use_ int master_key_generate(const struct master_key *key, const void *aad, size_t aad_size,
                                    uint8_t ret_data_key[AEAD_KEY_SIZE],

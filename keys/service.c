@@ -14,10 +14,10 @@
 
 enum { SIGNATURES_PER_SECOND = 200, SIGNATURES_BURST = 400 };
 
-void service_init(struct service *service, const struct master_key *master_key,
+void service_init(struct service *service, const struct key_ring *ring,
                   const struct tls_signer *signer, int64_t now_ms)
 {
-    *service = (struct service){.master_key = master_key, .signer = signer};
+    *service = (struct service){.ring = ring, .signer = signer};
     rate_init(&service->signatures, SIGNATURES_PER_SECOND, SIGNATURES_BURST, now_ms);
 }
 
@@ -69,8 +69,8 @@ static bool serve_generate(struct service *service, int fd, const struct ipc_mes
         request.aad.size > KEYS_AAD_MAX)
         return false;
     struct keys_generated answer = {0};
-    answer.error = master_key_generate(service->master_key, request.aad.bytes, request.aad.size,
-                                       answer.key, answer.wrapped);
+    answer.error = master_key_generate(key_ring_current(service->ring), request.aad.bytes,
+                                       request.aad.size, answer.key, answer.wrapped);
     int r = ipc_send(fd, KEYS_GENERATED, message->id, &answer, sizeof answer, NULL, 0);
     wipe(&answer, sizeof answer);
     return r == 0;
@@ -83,11 +83,32 @@ static bool serve_unwrap(struct service *service, int fd, const struct ipc_messa
         request.aad.size > KEYS_AAD_MAX)
         return false;
     struct keys_unwrapped answer = {0};
-    answer.error = master_key_unwrap(service->master_key, request.aad.bytes, request.aad.size,
-                                     request.wrapped, answer.key);
+    answer.error = key_ring_unwrap(service->ring, request.aad.bytes, request.aad.size,
+                                   request.wrapped, answer.key);
     int r = ipc_send(fd, KEYS_UNWRAPPED, message->id, &answer, sizeof answer, NULL, 0);
     wipe(&answer, sizeof answer);
     return r == 0;
+}
+
+static bool serve_rewrap(struct service *service, int fd, const struct ipc_message *message)
+{
+    struct keys_unwrap request;
+    if (ipc_message_take(message, &request, sizeof request, 0) < 0 ||
+        request.aad.size > KEYS_AAD_MAX)
+        return false;
+    struct keys_rewrapped answer = {0};
+    answer.outcome = key_ring_rewrap(service->ring, request.aad.bytes, request.aad.size,
+                                     request.wrapped, answer.wrapped);
+    return ipc_send(fd, KEYS_REWRAPPED, message->id, &answer, sizeof answer, NULL, 0) == 0;
+}
+
+static bool serve_list(struct service *service, int fd, const struct ipc_message *message)
+{
+    struct keys_generations answer;
+    if (message->size != 0 || message->fd_count != 0)
+        return false;
+    key_ring_generations(service->ring, &answer);
+    return ipc_send(fd, KEYS_LISTED, message->id, &answer, sizeof answer, NULL, 0) == 0;
 }
 
 static bool serve_sign(struct service *service, int fd, const struct ipc_message *message)
@@ -95,7 +116,7 @@ static bool serve_sign(struct service *service, int fd, const struct ipc_message
     struct keys_signed answer = {0};
     if (message->size == 0 || message->size > KEYS_STATEMENT_MAX || message->fd_count != 0)
         return false;
-    answer.error = master_key_sign(service->master_key, message->payload, message->size,
+    answer.error = master_key_sign(key_ring_current(service->ring), message->payload, message->size,
                                    answer.signature, answer.public_key);
     return ipc_send(fd, KEYS_SIGNED, message->id, &answer, sizeof answer, NULL, 0) == 0;
 }
@@ -107,6 +128,10 @@ static bool serve_mount(struct service *service, int fd, const struct ipc_messag
         served = serve_generate(service, fd, message);
     else if (message->type == KEYS_UNWRAP)
         served = serve_unwrap(service, fd, message);
+    else if (message->type == KEYS_REWRAP)
+        served = serve_rewrap(service, fd, message);
+    else if (message->type == KEYS_LIST)
+        served = serve_list(service, fd, message);
     else if (message->type == KEYS_SIGN)
         served = serve_sign(service, fd, message);
     if (served)

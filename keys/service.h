@@ -1,6 +1,7 @@
 /*
- * The neighbours of kosekifs-keys and what each may ask: kosekifs-mount generates and unwraps data
- * keys, kosekifs-link has handshakes signed. Whoever asks for anything else is refused and cut off.
+ * The neighbours of kosekifs-keys and what each may ask: kosekifs-mount generates, unwraps and
+ * rewraps data keys, kosekifs-link has handshakes signed. Whoever asks for anything else is refused
+ * and cut off.
  *
  * Thread rule: the process has one thread.
  */
@@ -9,7 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/room.h"
-#include "keys/master_key.h"
+#include "keys/key_ring.h"
 #include "keys/rate.h"
 #include "keys/tls_signer.h"
 
@@ -18,7 +19,7 @@
 enum { SERVICE_PEER_MAX = 16 };
 
 struct service {
-    const struct master_key *master_key; /* borrowed, as the next */
+    const struct key_ring *ring; /* borrowed, as the next */
     const struct tls_signer *signer;
     struct rate signatures;
     unsigned peer_count;
@@ -28,7 +29,7 @@ struct service {
     } peers[SERVICE_PEER_MAX];
 };
 
-void service_init(struct service *service, const struct master_key *master_key,
+void service_init(struct service *service, const struct key_ring *ring,
                   const struct tls_signer *signer, int64_t now_ms);
 void service_done(struct service *service);
 

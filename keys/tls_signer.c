@@ -291,7 +291,7 @@ int tls_signer_check_certificate(const struct tls_signer *signer, struct bytes p
                  "[link] certificate_file: no certificate in PEM form");
     else if (EVP_PKEY_eq(public_key, signer->key) != 1)
         snprintf(ret_message, KEY_LOAD_MESSAGE_MAX,
-                 "[keys] tls_key_file is not the private key of [link] certificate_file");
+                 "[keys] tls_key is not the private key of [link] certificate_file");
     else
         r = 0;
     ERR_clear_error();

@@ -15,6 +15,10 @@ enum keys_message {
     KEYS_REFUSED,          /* struct keys_refused */
     KEYS_SIGN,             /* the statement: 1 to KEYS_STATEMENT_MAX bytes */
     KEYS_SIGNED,           /* struct keys_signed */
+    KEYS_REWRAP,           /* struct keys_unwrap */
+    KEYS_REWRAPPED,        /* struct keys_rewrapped */
+    KEYS_LIST,             /* nothing */
+    KEYS_LISTED,           /* struct keys_generations */
 };
 
 struct keys_aad {
@@ -40,6 +44,11 @@ struct keys_unwrap {
 struct keys_unwrapped {
     int32_t error; /* 0, -EBADMSG or another negative errno */
     uint8_t key[AEAD_KEY_SIZE];
+};
+
+struct keys_rewrapped {
+    int32_t outcome; /* 0, KEYS_CURRENT, or negative errno; zeros behind it unless 0 */
+    uint8_t wrapped[KEYS_WRAPPED_SIZE];
 };
 
 struct keys_signed {

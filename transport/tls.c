@@ -182,7 +182,7 @@ static int tls_read_certificates(struct tls *tls, const char *path, int fd,
     if (memmem(mapping.data, mapping.size, key_mark, sizeof key_mark - 1))
         return tls_fault(fault,
                          "[link] certificate_file %s: holds a private key, which belongs into "
-                         "[keys] tls_key_file alone",
+                         "[keys] tls_key alone",
                          path);
     _cleanup_(cleanup_bio) BIO *bio = BIO_new_mem_buf(mapping.data, (int)mapping.size);
     tls->chain = sk_X509_new_null();

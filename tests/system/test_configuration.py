@@ -101,10 +101,33 @@ class WrongConfiguration(unittest.TestCase):
         (self.site.directory / "keys" / "master.key").unlink()
         self.assertRefused("master.key")
 
+    def test_master_key_named_twice(self):
+        path = self.settings["keys"]["master_key"]
+        self.settings["keys"]["previous_master_keys"] = path
+        self.assertRefused("same master key", "previous_master_keys")
+
+    def test_four_previous_master_keys(self):
+        paths = [self.site.directory / "keys" / f"older{i}.key" for i in range(4)]
+        for path in paths:
+            path.write_bytes(os.urandom(32))
+            path.chmod(0o400)
+        self.settings["keys"]["previous_master_keys"] = " ".join(map(str, paths))
+        self.assertRefused("previous_master_keys", "more than three")
+
+    def test_credentials_without_their_directory(self):
+        self.settings["keys"]["master_key"] = "credential:master"
+        self.settings["keys"]["tls_key"] = "credential:client.key"
+        self.assertRefused("credential:master: there are no credentials", "LoadCredential=",
+                           "credential:client.key: there are no")
+
+    def test_previous_master_key_missing(self):
+        self.settings["keys"]["previous_master_keys"] = self.site.directory / "keys" / "older.key"
+        self.assertRefused("older.key")
+
     def test_link_key_is_not_that_of_the_certificate(self):
         other = samples() / "link" / "client-stranger.key"
         (self.site.directory / "keys" / "client.key").write_bytes(other.read_bytes())
-        self.assertRefused("tls_key_file", "certificate_file")
+        self.assertRefused("tls_key", "certificate_file")
 
     def test_link_certificate_expired(self):
         expired = samples() / "link" / "client-expired"

@@ -1,5 +1,6 @@
 /* kosekifs.conf: defaults, values, every kind of mistake, and the dump that reads back. */
 #include "base/config.h"
+#include "base/key_source.h"
 
 #include "scratch_file.h"
 
@@ -16,8 +17,8 @@ static const char required[] = "[link]\n"
                                "ca_file = /etc/kosekifs/link-ca.pem\n"
                                "certificate_file = /etc/kosekifs/client.pem\n"
                                "[keys]\n"
-                               "master_key_file = /etc/kosekifs/master.key\n"
-                               "tls_key_file = /etc/kosekifs/client.key\n"
+                               "master_key = /etc/kosekifs/master.key\n"
+                               "tls_key = /etc/kosekifs/client.key\n"
                                "[trust]\n"
                                "anchors = /etc/kosekifs/anchor.pem\n"
                                "signer_dn = CN=Minister \\; of Justice ; x,C=JP\n";
@@ -197,6 +198,38 @@ static void urls(void **state)
     }
 }
 
+static void key_sources(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"/a", "/a b", "credential:k", "credential:A.b_c-9"};
+    static const char *const bad[] = {
+        "relative",
+        "./k",
+        "credential:",
+        "credential:a/b",
+        "credential:../k",
+        "credential:.k",
+        "credential:-k",
+        "credential:a b",
+        "credential:a:b",
+        "credentials:k",
+        "Credential:k",
+        "file:/k",
+        " credential",
+        "credential:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        assert_null(key_source_check(good[i]));
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        char line[256];
+        assert_non_null(key_source_check(bad[i]));
+        snprintf(line, sizeof line, "[keys]\nprevious_master_keys = %s\n", bad[i]);
+        assert_int_equal(read_with(line)->r, -EINVAL);
+    }
+    struct outcome *outcome = read_with("[keys]\nprevious_master_keys = /a credential:b\n /c\n");
+    assert_int_equal(outcome->r, 0);
+    assert_string_equal(outcome->config.keys.previous_master_keys, "/a credential:b /c");
+}
+
 static void all_mistakes_at_once(void **state)
 {
     (void)state;
@@ -221,8 +254,8 @@ static void all_mistakes_at_once(void **state)
         "8: unknown section [extra]\n",
         "0: [link] ca_file is missing",
         "0: [link] certificate_file is missing",
-        "0: [keys] master_key_file is missing",
-        "0: [keys] tls_key_file is missing",
+        "0: [keys] master_key is missing",
+        "0: [keys] tls_key is missing",
         "0: [trust] anchors is missing",
         "0: [trust] signer_dn is missing",
     };
@@ -300,10 +333,15 @@ static void list_is_walked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults_hold),        cmocka_unit_test(values_are_taken),
-        cmocka_unit_test(single_mistakes),      cmocka_unit_test(urls),
-        cmocka_unit_test(all_mistakes_at_once), cmocka_unit_test(long_values_are_refused),
-        cmocka_unit_test(dump_reads_back),      cmocka_unit_test(list_is_walked),
+        cmocka_unit_test(defaults_hold),
+        cmocka_unit_test(values_are_taken),
+        cmocka_unit_test(single_mistakes),
+        cmocka_unit_test(urls),
+        cmocka_unit_test(key_sources),
+        cmocka_unit_test(all_mistakes_at_once),
+        cmocka_unit_test(long_values_are_refused),
+        cmocka_unit_test(dump_reads_back),
+        cmocka_unit_test(list_is_walked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

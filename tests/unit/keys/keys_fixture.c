@@ -2,6 +2,7 @@
 #include "keys_fixture.h"
 
 #include "base/memfd.h"
+#include "base/keys_setup.h"
 
 #include <fcntl.h>
 #include <openssl/pem.h>
@@ -94,8 +95,15 @@ void keys_process_spawn(struct keys_process *process, int master_fd, int tls_fd,
     }
     close(pair[1]);
     process->supervisor_fd = pair[0];
-    int fds[3] = {master_fd, tls_fd, certificate_fd};
-    assert_int_equal(ipc_send(pair[0], ROOM_SETUP, 0, NULL, 0, fds, 3), 0);
+    struct keys_setup setup = {.keys = {.master_key = "/master", .tls_key = "/tls"}};
+    int fds[4] = {certificate_fd, master_fd};
+    unsigned count = 2;
+    if (process->previous_fd > 0) {
+        strcpy(setup.keys.previous_master_keys, "/previous");
+        fds[count++] = process->previous_fd;
+    }
+    fds[count++] = tls_fd;
+    assert_int_equal(ipc_send(pair[0], ROOM_SETUP, 0, &setup, sizeof setup, fds, count), 0);
     close(certificate_fd);
     close(master_fd);
     close(tls_fd);
@@ -121,7 +129,7 @@ static void expect_exit(pid_t pid, int code)
 
 void keys_process_expect_failure(int master_fd, int tls_fd, int certificate_fd, const char *words)
 {
-    struct keys_process process;
+    struct keys_process process = {0};
     struct ipc_message message;
     char text[ROOM_TEXT_MAX + 1] = "";
     keys_process_spawn(&process, master_fd, tls_fd, certificate_fd);

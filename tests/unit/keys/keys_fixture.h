@@ -14,6 +14,7 @@
 struct keys_process {
     pid_t pid;
     int supervisor_fd;
+    int previous_fd; /* of a previous master key, set before the start; 0 = none */
 };
 
 /* The path of the program comes from the test's command line. */

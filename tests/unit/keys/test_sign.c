@@ -81,7 +81,7 @@ static void test_signs_handshakes(void **state)
         {SIGN_ECDSA_SECP256R1_SHA256, "SHA256", false},
     };
     for (int rsa = 0; rsa < 2; rsa++) {
-        struct keys_process process;
+        struct keys_process process = {0};
         EVP_PKEY *key = rsa ? rsa_key : ec_key;
         keys_process_start(&process, key);
         int fd = keys_process_peer(&process, ROOM_LINK);
@@ -117,7 +117,7 @@ static void expect_refused(int fd, struct sign_request request)
 static void test_signs_nothing_else(void **state)
 {
     (void)state;
-    struct keys_process process;
+    struct keys_process process = {0};
     keys_process_start(&process, rsa_key);
     int fd = keys_process_peer(&process, ROOM_LINK);
     struct sign_request good = handshake(SIGN_RSA_PSS_RSAE_SHA256, 32);
@@ -163,7 +163,7 @@ static void test_signs_nothing_else(void **state)
 static void test_cuts_off_whoever_asks_for_more(void **state)
 {
     (void)state;
-    struct keys_process process;
+    struct keys_process process = {0};
     keys_process_start(&process, ec_key);
     struct sign_request good = handshake(SIGN_ECDSA_SECP256R1_SHA256, 32);
     struct sign_reply reply;
@@ -215,7 +215,7 @@ static void test_cuts_off_whoever_asks_for_more(void **state)
 static void test_limits_the_rate(void **state)
 {
     (void)state;
-    struct keys_process process;
+    struct keys_process process = {0};
     keys_process_start(&process, ec_key);
     int fd = keys_process_peer(&process, ROOM_LINK);
     struct sign_request good = handshake(SIGN_ECDSA_SECP256R1_SHA256, 48);
@@ -239,7 +239,7 @@ static void test_limits_the_rate(void **state)
 static void test_needs_no_file_after_start(void **state)
 {
     (void)state;
-    struct keys_process process;
+    struct keys_process process = {0};
     keys_process_start(&process, rsa_key);
     int fd = keys_process_peer(&process, ROOM_LINK);
     struct sign_request good = handshake(SIGN_RSA_PSS_RSAE_SHA512, 48);
@@ -262,7 +262,7 @@ static void test_needs_no_file_after_start(void **state)
 static void test_ends_on_sigterm(void **state)
 {
     (void)state;
-    struct keys_process process;
+    struct keys_process process = {0};
     int status;
     keys_process_start(&process, ec_key);
     kill(process.pid, SIGINT); /* for the whole terminal, not for this process */

@@ -21,7 +21,7 @@ static void test_round_trip(void **state)
 {
     (void)state;
     EVP_PKEY *tls_key = new_ec_key("P-256");
-    struct keys_process process;
+    struct keys_process process = {0};
     struct keys_client *client;
     uint8_t key[AEAD_KEY_SIZE], other[AEAD_KEY_SIZE], again[AEAD_KEY_SIZE];
     uint8_t wrapped[KEYS_WRAPPED_SIZE], second[KEYS_WRAPPED_SIZE];
@@ -70,11 +70,81 @@ static void test_round_trip(void **state)
     EVP_PKEY_free(tls_key);
 }
 
+/* Ready with this master key, and a previous one if it is not 0. */
+static void start_generation(struct keys_process *process, EVP_PKEY *tls_key, unsigned char master,
+                             unsigned char previous)
+{
+    struct ipc_message message;
+    process->previous_fd = previous ? master_key_file(previous) : 0;
+    keys_process_spawn(process, master_key_file(master), file_with_key(tls_key),
+                       certificate_for(tls_key));
+    assert_int_equal(ipc_receive_timeout(process->supervisor_fd, 20000, &message), 0);
+    assert_int_equal(message.type, ROOM_READY);
+    ipc_message_done(&message);
+}
+
+static void test_generations(void **state)
+{
+    (void)state;
+    EVP_PKEY *tls_key = new_ec_key("P-256");
+    struct keys_process process = {0};
+    struct keys_client *client;
+    struct keys_generations before, both;
+    uint8_t key[AEAD_KEY_SIZE], again[AEAD_KEY_SIZE];
+    uint8_t old[KEYS_WRAPPED_SIZE], new[KEYS_WRAPPED_SIZE], untouched[KEYS_WRAPPED_SIZE];
+    uint8_t scratch[KEYS_WRAPPED_SIZE];
+    assert_int_equal(keys_client_new(&client), 0);
+    start_generation(&process, tls_key, 1, 0);
+    keys_client_connect(client, keys_process_peer(&process, ROOM_MOUNT));
+    assert_int_equal(keys_client_generations(client, &before), 0);
+    assert_int_equal(before.count, 1);
+    assert_int_equal(keys_client_generate(client, aad, sizeof aad, key, old), 0);
+    assert_memory_equal(old, before.ids[0], KEYS_ID_SIZE);
+    assert_int_equal(keys_client_rewrap(client, aad, sizeof aad, old, new), KEYS_CURRENT);
+    keys_process_stop(&process);
+
+    /* A new generation; the old one still unwraps, and is wrapped anew. */
+    start_generation(&process, tls_key, 2, 1);
+    keys_client_connect(client, keys_process_peer(&process, ROOM_MOUNT));
+    assert_int_equal(keys_client_generations(client, &both), 0);
+    assert_int_equal(both.count, 2);
+    assert_memory_equal(both.ids[1], before.ids[0], KEYS_ID_SIZE);
+    assert_memory_not_equal(both.ids[0], before.ids[0], KEYS_ID_SIZE);
+    assert_int_equal(keys_client_unwrap(client, aad, sizeof aad, old, again), 0);
+    assert_memory_equal(key, again, sizeof key);
+    assert_int_equal(keys_client_rewrap(client, aad, sizeof aad, old, new), 0);
+    assert_memory_equal(new, both.ids[0], KEYS_ID_SIZE);
+    memset(untouched, 0xa5, sizeof untouched);
+    for (size_t i = 0; i < sizeof old; i++) {
+        uint8_t damaged[KEYS_WRAPPED_SIZE], out[KEYS_WRAPPED_SIZE];
+        memcpy(out, untouched, sizeof out);
+        memcpy(damaged, i % 2 ? old : new, sizeof damaged);
+        damaged[i] ^= 0x40;
+        assert_int_equal(keys_client_rewrap(client, aad, sizeof aad, damaged, out), -EBADMSG);
+        assert_memory_equal(out, untouched, sizeof out);
+    }
+    assert_int_equal(keys_client_rewrap(client, aad, sizeof aad - 1, old, scratch), -EBADMSG);
+    assert_int_equal(keys_client_rewrap(client, aad, KEYS_AAD_MAX + 1, old, scratch), -EINVAL);
+    keys_process_stop(&process);
+
+    /* Without the old one only what was wrapped anew opens. */
+    start_generation(&process, tls_key, 2, 0);
+    keys_client_connect(client, keys_process_peer(&process, ROOM_MOUNT));
+    assert_int_equal(keys_client_unwrap(client, aad, sizeof aad, old, again), -EBADMSG);
+    assert_int_equal(keys_client_rewrap(client, aad, sizeof aad, old, scratch), -EBADMSG);
+    assert_int_equal(keys_client_unwrap(client, aad, sizeof aad, new, again), 0);
+    assert_memory_equal(key, again, sizeof key);
+    assert_int_equal(keys_client_rewrap(client, aad, sizeof aad, new, scratch), KEYS_CURRENT);
+    keys_process_stop(&process);
+    keys_client_free(client);
+    EVP_PKEY_free(tls_key);
+}
+
 static void test_signs_checkpoints(void **state)
 {
     (void)state;
     EVP_PKEY *tls_key = new_ec_key("P-256");
-    struct keys_process process;
+    struct keys_process process = {0};
     struct keys_client *client;
     uint8_t signature[KEYS_SIGNATURE_SIZE], again[KEYS_SIGNATURE_SIZE];
     uint8_t public_key[KEYS_PUBLIC_KEY_SIZE], second_key[KEYS_PUBLIC_KEY_SIZE];
@@ -120,7 +190,7 @@ static void test_refuses_other_questions(void **state)
 {
     (void)state;
     EVP_PKEY *tls_key = new_ec_key("P-256");
-    struct keys_process process;
+    struct keys_process process = {0};
     struct ipc_message message;
     static uint8_t payload[4096];
     keys_process_start(&process, tls_key);
@@ -135,6 +205,9 @@ static void test_refuses_other_questions(void **state)
         {KEYS_UNWRAP, 0},
         {KEYS_UNWRAP, 131},
         {KEYS_UNWRAP, 133},
+        {KEYS_REWRAP, 131},
+        {KEYS_REWRAPPED, 68},
+        {KEYS_LIST, 1},
         {KEYS_GENERATED, 100},
         {ROOM_SETUP, 0},
         {ROOM_PEER, 8},
@@ -277,7 +350,7 @@ static void test_survives_lost_connections(void **state)
 {
     (void)state;
     EVP_PKEY *tls_key = new_ec_key("P-256");
-    struct keys_process process;
+    struct keys_process process = {0};
     keys_process_start(&process, tls_key);
     static const enum lie lies[] = {LIE_CLOSE, LIE_WRONG_TYPE, LIE_WRONG_SIZE};
     for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
@@ -323,7 +396,7 @@ static void test_turns_are_taken(void **state)
     (void)state;
     enum { CALLERS = 8 };
     EVP_PKEY *tls_key = new_ec_key("P-256");
-    struct keys_process process;
+    struct keys_process process = {0};
     struct keys_client *client;
     struct caller callers[CALLERS] = {0};
     pthread_t threads[CALLERS];
@@ -354,6 +427,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_round_trip),       cmocka_unit_test(test_refuses_other_questions),
         cmocka_unit_test(test_believes_no_liar), cmocka_unit_test(test_survives_lost_connections),
         cmocka_unit_test(test_turns_are_taken),  cmocka_unit_test(test_signs_checkpoints),
+        cmocka_unit_test(test_generations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

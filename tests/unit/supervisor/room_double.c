@@ -8,6 +8,7 @@
 #include "base/room.h"
 #include "fs/alerts.h"
 #include "fs/mount_setup.h"
+#include "base/keys_setup.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -255,6 +256,8 @@ static size_t setup_size(void)
 {
     if (strcmp(role, "mount") == 0)
         return sizeof(struct mount_setup);
+    if (strcmp(role, "keys") == 0)
+        return sizeof(struct keys_setup);
     return strcmp(role, "link") == 0 ? sizeof(struct config_link) : 0;
 }
 

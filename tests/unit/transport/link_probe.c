@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "base/memfd.h"
 #include "base/sign.h"
+#include "base/keys_setup.h"
 #include "transport/link_client.h"
 #include "transport/link_message.h"
 
@@ -127,19 +128,20 @@ static void read_event(struct probe *probe)
 static void start_real_keys(struct probe *probe, int fd)
 {
     char text[ROOM_TEXT_MAX + 1];
-    int files[3] = {open(probe->master_key, O_RDONLY | O_CLOEXEC),
-                    open(probe->tls_key, O_RDONLY | O_CLOEXEC),
-                    probe_sealed_file(probe->config.certificate_file)};
-    if (files[0] < 0 || files[1] < 0)
+    const struct keys_setup setup = {.keys = {.master_key = "/master", .tls_key = "/tls"}};
+    int files[3] = {probe_sealed_file(probe->config.certificate_file),
+                    open(probe->master_key, O_RDONLY | O_CLOEXEC),
+                    open(probe->tls_key, O_RDONLY | O_CLOEXEC)};
+    if (files[1] < 0 || files[2] < 0)
         probe_die("key file", errno);
     probe_room_start(probe->keys_program, &probe->keys);
-    probe_room_setup(&probe->keys, NULL, 0, files, 3);
+    probe_room_setup(&probe->keys, &setup, sizeof setup, files, 3);
     if (!probe_room_answer(&probe->keys, text)) {
         fprintf(stderr, "link_probe: kosekifs-keys: %s\n", text);
         exit(2);
     }
-    close(files[0]);
     close(files[1]);
+    close(files[2]);
     probe_room_peer(&probe->keys, ROOM_LINK, fd);
 }
 
