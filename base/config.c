@@ -77,6 +77,8 @@ static const struct {
     {"keys", "tls_key", key_source_check},
     {"trust", "anchors", config_check_path},
     {"trust", "crls", config_check_path},
+    {"trust", "signer_pins", config_check_digest},
+    {"trust", "signer_policies", config_check_oid},
     {"trust", "policy", config_check_policy},
     {"trust", "schema_directory", config_check_path},
     {"audit", "sync", config_check_sync},

@@ -72,6 +72,14 @@
     X(LIST, anchors, 4096, "", 1, 4095, "PEM or DER files with trust anchors")                     \
     X(LIST, crls, 4096, "", 0, 4095, "PEM or DER files, or directories of them, with CRLs")        \
     X(TEXT, signer_dn, 512, "", 1, 511, "subject of the signer's certificate, RFC 4514")           \
+    X(LIST, signer_pins, 4096, "", 0, 4095,                                                        \
+      "SHA-256 of the signer's certificates, in hexadecimal; empty = any of that subject")         \
+    X(LIST, signer_policies, 1024, "", 0, 1023,                                                    \
+      "certificate policies (1.2.3…), one of which must hold for the path; empty = any")           \
+    X(MILLISECONDS, crl_grace, 0, "0", 0, 2592000000,                                              \
+      "how long after nextUpdate a revocation list still counts")                                  \
+    X(MILLISECONDS, crl_max_age, 0, "0", 0, 31536000000,                                           \
+      "… and how long after thisUpdate at most; 0 = nextUpdate alone decides")                     \
     X(LIST, policy, 4096, "", 0, 4095, "NAME=LEVEL for prudence checks: fail, warn or ignore")     \
     X(TEXT, schema_directory, 256, "/var/lib/kosekifs-schema", 0, 255,                             \
       "schemas for XML, managed by kosekictl schema; empty = none")

@@ -115,6 +115,23 @@ const char *config_check_policy(const char *text)
     return "has a level that is none of fail, warn, ignore";
 }
 
+const char *config_check_digest(const char *text)
+{
+    return strlen(text) == 64 && strspn(text, "0123456789abcdefABCDEF") == 64
+               ? NULL
+               : "is not a SHA-256 in 64 hexadecimal digits";
+}
+
+const char *config_check_oid(const char *text)
+{
+    const char *dot = strchr(text, '.');
+    return text[0] >= '0' && text[0] <= '2' && dot == text + 1 && dot[1] && !strstr(text, "..") &&
+                   text[strlen(text) - 1] != '.' && text[strspn(text, "0123456789.")] == '\0' &&
+                   strlen(text) < 128
+               ? NULL
+               : "is not an object identifier such as 1.2.392.200";
+}
+
 const char *config_check_id_pattern(const char *text)
 {
     static const char allowed[] =

@@ -23,6 +23,8 @@ const char *config_check_tls_min(const char *text);
 const char *config_check_policy(const char *text);
 const char *config_check_id_pattern(const char *text);
 const char *config_check_server_pin(const char *text);
+const char *config_check_digest(const char *text);
+const char *config_check_oid(const char *text);
 const char *config_check_sync(const char *text);
 
 #endif

@@ -7,7 +7,7 @@
 
 static bool kind_known(unsigned kind)
 {
-    return kind >= TRUST_ANCHOR && kind <= TRUST_SCHEMA;
+    return kind >= TRUST_ANCHOR && kind <= TRUST_LIMIT;
 }
 
 int trust_bundle_next(struct bytes bundle, size_t *offset, struct trust_item *ret_item)

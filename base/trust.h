@@ -1,7 +1,9 @@
 /*
- * The trust bundle: anchors, revocation lists and expectations on the signer as raw bytes, put
- * together by the supervisor from its configuration, parsed only in kosekifs-verify (and by
- * kosekictl verify). Its SHA-256 is the trust generation: a verdict holds for one generation.
+ * The trust bundle: anchors and expectations on the signer as raw bytes, put together by the
+ * supervisor from its configuration, parsed only in kosekifs-verify (and by kosekictl verify). Its
+ * SHA-256 is the trust generation: a verdict holds for one generation. Revocation lists change
+ * often and change no verdict by themselves, so in the daemon they travel in a bundle of their own;
+ * kosekictl verify puts them with the rest.
  */
 #ifndef BASE_TRUST_H
 #define BASE_TRUST_H
@@ -12,11 +14,14 @@
 #include <stdint.h>
 
 enum trust_kind {
-    TRUST_ANCHOR = 1,    /* PEM (one or more) or DER certificate */
-    TRUST_CRL = 2,       /* PEM or DER CRL */
-    TRUST_SIGNER_DN = 3, /* RFC 4514 text */
-    TRUST_POLICY = 4,    /* text "NAME=LEVEL" */
-    TRUST_SCHEMA = 5,    /* XSD */
+    TRUST_ANCHOR = 1,        /* PEM (one or more) or DER certificate */
+    TRUST_CRL = 2,           /* PEM or DER CRL */
+    TRUST_SIGNER_DN = 3,     /* RFC 4514 text */
+    TRUST_POLICY = 4,        /* text "NAME=LEVEL" */
+    TRUST_SCHEMA = 5,        /* XSD */
+    TRUST_SIGNER_POLICY = 6, /* dotted OID: a certificate policy that the path must have */
+    TRUST_SIGNER_PIN = 7,    /* SHA-256 of a signer's certificate in hexadecimal */
+    TRUST_LIMIT = 8,         /* text "NAME=SECONDS": crl-grace, crl-max-age */
 };
 
 enum {

@@ -20,8 +20,11 @@ void step_verify(struct provide *provide)
             return;
         if (worker->fd < 0 || worker->flight)
             continue;
-        const struct verify_request request = {.format = certname_format(&flight->name),
-                                               .time_s = clock_realtime_s()};
+        const struct verify_request request = {
+            .format = certname_format(&flight->name),
+            .time_s = clock_realtime_s(),
+            .received_s = flight->anew ? flight->entry.received_at_s : 0,
+        };
         if (verify_client_submit(worker->fd, flight->id, &request, flight->memfd) < 0)
             continue;
         TAILQ_REMOVE(&provide->verify_queue, flight, queued);

@@ -95,6 +95,14 @@ static void add_crls(struct collection *collection, const char *list)
     }
 }
 
+static void add_limit(struct collection *collection, const char *name, int64_t time_ms)
+{
+    char text[64];
+    int size = snprintf(text, sizeof text, "%s=%lld", name, (long long)(time_ms / 1000));
+    if (time_ms > 0)
+        add_content(collection, TRUST_LIMIT, name, bytes_of(text, (size_t)size));
+}
+
 /* "NAME VERSION/FILE": kosekifs-verify shows the first part and finds includes by the last. */
 static int add_schema_file(struct collection *collection, int store,
                            const struct schema_manifest *manifest, size_t index, char *text)
@@ -142,6 +150,13 @@ int trust_files_read(const struct config_trust *config, config_report *report, v
     add_crls(&collection, config->crls);
     add_content(&collection, TRUST_SIGNER_DN, "signer_dn",
                 bytes_of(config->signer_dn, strlen(config->signer_dn)));
+    for (const char *list = config->signer_pins; config_list_next(&list, item, sizeof item);)
+        add_content(&collection, TRUST_SIGNER_PIN, "signer_pins", bytes_of(item, strlen(item)));
+    for (const char *list = config->signer_policies; config_list_next(&list, item, sizeof item);)
+        add_content(&collection, TRUST_SIGNER_POLICY, "signer_policies",
+                    bytes_of(item, strlen(item)));
+    add_limit(&collection, "crl-grace", config->crl_grace);
+    add_limit(&collection, "crl-max-age", config->crl_max_age);
     for (const char *list = config->policy; config_list_next(&list, item, sizeof item);)
         add_content(&collection, TRUST_POLICY, "policy", bytes_of(item, strlen(item)));
     add_schema(&collection, config->schema_directory);

@@ -27,8 +27,12 @@ static const char usage_text[] =
     "  --trust PEM          file with trust anchors, PEM or DER; repeatable, at least one\n"
     "  --crl FILE|DIR       revocation list, PEM or DER, or a directory of them; repeatable\n"
     "  --signer DN          subject of the signer's certificate, RFC 4514\n"
+    "  --signer-pin HEX     SHA-256 of an allowed signer's certificate; repeatable\n"
+    "  --signer-policy OID  certificate policy that the path must have; repeatable\n"
     "  --schema XSD         schema for XML; repeatable\n"
     "  --time RFC3339       the time that counts; default: now\n"
+    "  --received RFC3339   proof of existence: when the file was received; default: --time\n"
+    "  --crl-grace SECONDS  how long after nextUpdate a revocation list still counts\n"
     "  --policy NAME=LEVEL  level of a policy check: fail, warn or ignore; repeatable\n"
     "  --json               one JSON object a line\n"
     "  --explain            print the checks: name, basis, clause, meaning\n"
@@ -42,15 +46,19 @@ static const char default_signer[] =
 struct options {
     struct buffer bundle;
     bool has_signer, json, explain, help;
-    int64_t time_s;
+    int64_t time_s, received_s;
 };
 
 enum {
     OPTION_TRUST = 1,
     OPTION_CRL,
     OPTION_SIGNER,
+    OPTION_SIGNER_PIN,
+    OPTION_SIGNER_POLICY,
     OPTION_SCHEMA,
     OPTION_TIME,
+    OPTION_RECEIVED,
+    OPTION_CRL_GRACE,
     OPTION_POLICY,
     OPTION_JSON,
     OPTION_EXPLAIN,
@@ -67,8 +75,18 @@ static int add_text(struct options *options, enum trust_kind kind, const char *l
     return r < 0 ? EX_USAGE : 0;
 }
 
+static int take_time(const char *option, const char *value, int64_t *ret_time_s)
+{
+    if (rfc3339_parse(value, ret_time_s))
+        return 0;
+    fprintf(stderr, "kosekictl: %s %s: not a time such as 2026-01-31T12:00:00Z\n", option, value);
+    return EX_USAGE;
+}
+
 static int take_option(struct options *options, int option, const char *value)
 {
+    char limit[64];
+
     switch (option) {
     case OPTION_TRUST:
         return kosekictl_trust_add(&options->bundle, TRUST_ANCHOR, value);
@@ -81,11 +99,17 @@ static int take_option(struct options *options, int option, const char *value)
         return add_text(options, TRUST_SIGNER_DN, "--signer", value);
     case OPTION_POLICY:
         return add_text(options, TRUST_POLICY, "--policy", value);
+    case OPTION_SIGNER_PIN:
+        return add_text(options, TRUST_SIGNER_PIN, "--signer-pin", value);
+    case OPTION_SIGNER_POLICY:
+        return add_text(options, TRUST_SIGNER_POLICY, "--signer-policy", value);
     case OPTION_TIME:
-        if (rfc3339_parse(value, &options->time_s))
-            return 0;
-        fprintf(stderr, "kosekictl: --time %s: not a time such as 2026-01-31T12:00:00Z\n", value);
-        return EX_USAGE;
+        return take_time("--time", value, &options->time_s);
+    case OPTION_RECEIVED:
+        return take_time("--received", value, &options->received_s);
+    case OPTION_CRL_GRACE:
+        snprintf(limit, sizeof limit, "crl-grace=%.32s", value);
+        return add_text(options, TRUST_LIMIT, "--crl-grace", limit);
     case OPTION_JSON:
         options->json = true;
         return 0;
@@ -109,6 +133,10 @@ static int read_options(struct options *options, int argc, char **argv)
         {"signer", required_argument, NULL, OPTION_SIGNER},
         {"schema", required_argument, NULL, OPTION_SCHEMA},
         {"time", required_argument, NULL, OPTION_TIME},
+        {"received", required_argument, NULL, OPTION_RECEIVED},
+        {"signer-pin", required_argument, NULL, OPTION_SIGNER_PIN},
+        {"signer-policy", required_argument, NULL, OPTION_SIGNER_POLICY},
+        {"crl-grace", required_argument, NULL, OPTION_CRL_GRACE},
         {"policy", required_argument, NULL, OPTION_POLICY},
         {"json", no_argument, NULL, OPTION_JSON},
         {"explain", no_argument, NULL, OPTION_EXPLAIN},
@@ -235,6 +263,7 @@ static int judge(struct verify_trust *trust, const struct options *options, cons
     struct verify_request request = {
         .format = ends_with(path, ".xml") ? CERTFORMAT_XML : CERTFORMAT_PDF,
         .time_s = options->time_s,
+        .received_s = options->received_s,
     };
     struct bytes document;
 

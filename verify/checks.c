@@ -91,13 +91,19 @@ void checks_pass(struct check_run *run, enum check_id id)
     run->notes[id].outcome = CHECK_PASSED;
 }
 
+enum check_level checks_level(const struct check_levels *levels, enum check_id id)
+{
+    uint8_t level = levels->level[id];
+
+    return (enum check_level)(level != LEVEL_DEFAULT ? level : check_table[id].level);
+}
+
 static enum verdict_outcome at_level(const struct check_run *run, enum check_id id,
                                      enum verdict_outcome strict)
 {
     if (!check_table[id].check.policy)
         return strict;
-    uint8_t level = run->levels->level[id];
-    switch (level != LEVEL_DEFAULT ? level : check_table[id].level) {
+    switch (checks_level(run->levels, id)) {
     case LEVEL_WARN:
         return CHECK_WARNED;
     case LEVEL_IGNORE:

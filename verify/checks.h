@@ -55,6 +55,9 @@ struct check_levels {
 /* Takes "NAME=LEVEL"; false if there is no such policy check or level. */
 _must_use_ bool checks_set_level(struct check_levels *levels, struct bytes setting);
 
+/* The level in force of a policy check: LEVEL_FAIL, LEVEL_WARN or LEVEL_IGNORE. */
+enum check_level checks_level(const struct check_levels *levels, enum check_id id);
+
 struct check_note {
     bool noted;
     uint8_t outcome; /* enum verdict_outcome */

@@ -1,14 +1,18 @@
 /*
  * RFC 5280 path validation by OpenSSL, with its findings sorted into our named checks.
  *
- * OpenSSL stops at its first finding. The callback lets it go on after a missing or stale
- * revocation list, a listed certificate and a date, so that a revoked certificate is called revoked
- * even when the list is stale; nothing that was let pass is forgotten: the path holds only if no
- * fault at all was noted. Revocation of the anchor itself is not asked for (RFC 5280 6.1: an anchor
- * is trusted by configuration), but a list that names it is heeded.
+ * OpenSSL stops at its first finding. The callback lets it go on after a date and whatever concerns
+ * revocation, so that a revoked certificate is called revoked even when it has expired; nothing
+ * that was let pass is forgotten: dates become faults, and what lists say becomes the status of
+ * each certificate, which base/signer.h judges by proof of existence and time. Revocation of the
+ * anchor itself is not asked for (RFC 5280 6.1: an anchor is trusted by configuration), but a list
+ * that names it is heeded.
+ *
+ * Validity counts at the time of receipt, the proof of existence; the age of lists counts now.
  */
 #include "verify/path.h"
 
+#include "verify/path_attempt.h"
 #include "verify/path_store.h"
 
 #include <openssl/err.h>
@@ -16,27 +20,7 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 
-enum fault {
-    FAULT_BUILT,
-    FAULT_CONSTRAINTS,
-    FAULT_SIGNATURES,
-    FAULT_REVOKED,
-    FAULT_NOT_BEGUN,
-    FAULT_EXPIRED,
-    FAULT_REVOCATION,
-    FAULT_COUNT,
-};
-
-struct attempt {
-    const struct verify_trust *trust;
-    bool faulty[FAULT_COUNT];
-    char text[FAULT_COUNT][120];
-    int64_t crl_from_s, crl_until_s; /* of the lists used; until 0 = none was used */
-    bool crl_weak;                   /* signed with another digest than SHA-2 */
-    bool out_of_memory;
-};
-
-static enum fault fault_of(int error)
+static enum path_fault fault_of(int error)
 {
     switch (error) {
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
@@ -50,12 +34,11 @@ static enum fault fault_of(int error)
     case X509_V_ERR_UNABLE_TO_DECRYPT_CERT_SIGNATURE:
     case X509_V_ERR_UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY:
         return FAULT_SIGNATURES;
-    case X509_V_ERR_CERT_REVOKED:
-        return FAULT_REVOKED;
     case X509_V_ERR_CERT_NOT_YET_VALID:
         return FAULT_NOT_BEGUN;
     case X509_V_ERR_CERT_HAS_EXPIRED:
         return FAULT_EXPIRED;
+    case X509_V_ERR_CERT_REVOKED:
     case X509_V_ERR_UNABLE_TO_GET_CRL:
     case X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER:
     case X509_V_ERR_UNABLE_TO_DECRYPT_CRL_SIGNATURE:
@@ -74,7 +57,8 @@ static enum fault fault_of(int error)
     }
 }
 
-static void add_fault(struct attempt *attempt, enum fault fault, int depth, const char *text)
+void path_attempt_fault(struct path_attempt *attempt, enum path_fault fault, int depth,
+                        const char *text)
 {
     if (attempt->faulty[fault])
         return;
@@ -89,25 +73,26 @@ static void add_fault(struct attempt *attempt, enum fault fault, int depth, cons
 
 static int on_finding(int ok, X509_STORE_CTX *context)
 {
-    struct attempt *attempt = X509_STORE_CTX_get_app_data(context);
+    struct path_attempt *attempt = X509_STORE_CTX_get_app_data(context);
 
     if (ok)
         return 1;
     int error = X509_STORE_CTX_get_error(context);
     int depth = X509_STORE_CTX_get_error_depth(context);
-    enum fault fault = fault_of(error);
+    enum path_fault fault = fault_of(error);
     if (error == X509_V_ERR_OUT_OF_MEM) {
         attempt->out_of_memory = true;
         return 0;
     }
-    if (fault == FAULT_REVOCATION && depth == sk_X509_num(X509_STORE_CTX_get0_chain(context)) - 1)
+    if (fault == FAULT_REVOCATION) {
+        path_revocation_found(attempt, context, error);
         return 1;
-    add_fault(attempt, fault, depth, X509_verify_cert_error_string(error));
-    return fault == FAULT_REVOKED || fault == FAULT_NOT_BEGUN || fault == FAULT_EXPIRED ||
-           fault == FAULT_REVOCATION;
+    }
+    path_attempt_fault(attempt, fault, depth, X509_verify_cert_error_string(error));
+    return fault == FAULT_NOT_BEGUN || fault == FAULT_EXPIRED;
 }
 
-static bool strong(int signature_nid)
+bool path_strong(int signature_nid)
 {
     int digest = NID_undef;
 
@@ -115,40 +100,38 @@ static bool strong(int signature_nid)
            (digest == NID_sha256 || digest == NID_sha384 || digest == NID_sha512);
 }
 
-int path_observe_crl(X509_STORE_CTX *context, X509_CRL *crl)
-{
-    struct attempt *attempt = X509_STORE_CTX_get_app_data(context);
-    int depth = X509_STORE_CTX_get_error_depth(context);
-    int64_t from_s, until_s;
-
-    if (depth < sk_X509_num(X509_STORE_CTX_get0_chain(context)) - 1) {
-        if (!path_time(X509_CRL_get0_lastUpdate(crl), &from_s) ||
-            !path_time(X509_CRL_get0_nextUpdate(crl), &until_s)) {
-            add_fault(attempt, FAULT_REVOCATION, depth,
-                      "its revocation list does not say until when it is valid");
-        } else {
-            if (from_s > attempt->crl_from_s)
-                attempt->crl_from_s = from_s;
-            if (!attempt->crl_until_s || until_s < attempt->crl_until_s)
-                attempt->crl_until_s = until_s;
-        }
-        if (!strong(X509_CRL_get_signature_nid(crl)))
-            attempt->crl_weak = true;
-    }
-    return attempt->trust->signers->check_crl(context, crl);
-}
-
 /* The facts about a path that OpenSSL found, beyond what OpenSSL judges. */
 struct path_facts {
     int64_t from_s, until_s; /* validity of all its certificates */
     bool weak;               /* a certificate below the anchor signed with other than SHA-2 */
     int key_bits;            /* of the smallest RSA key */
+    int curve_bits;          /* of the smallest elliptic curve */
+    bool odd_key;            /* neither RSA nor an elliptic curve */
 };
+
+static void collect_key(EVP_PKEY *key, struct path_facts *facts)
+{
+    int bits = EVP_PKEY_get_bits(key);
+
+    switch (EVP_PKEY_get_base_id(key)) {
+    case EVP_PKEY_RSA:
+        facts->key_bits = bits < facts->key_bits ? bits : facts->key_bits;
+        break;
+    case EVP_PKEY_EC:
+    case EVP_PKEY_ED25519:
+    case EVP_PKEY_ED448:
+        facts->curve_bits = bits < facts->curve_bits ? bits : facts->curve_bits;
+        break;
+    default:
+        facts->odd_key = true;
+    }
+}
 
 static int collect_facts(STACK_OF(X509) * chain, struct path_signer *signer,
                          struct path_facts *ret_facts)
 {
-    struct path_facts facts = {.from_s = INT64_MIN, .until_s = INT64_MAX, .key_bits = INT32_MAX};
+    struct path_facts facts = {
+        .from_s = INT64_MIN, .until_s = INT64_MAX, .key_bits = INT32_MAX, .curve_bits = INT32_MAX};
     int size = sk_X509_num(chain);
 
     if (size > PATH_DEPTH_MAX)
@@ -164,10 +147,9 @@ static int collect_facts(STACK_OF(X509) * chain, struct path_signer *signer,
             return -EINVAL;
         facts.from_s = from_s > facts.from_s ? from_s : facts.from_s;
         facts.until_s = until_s < facts.until_s ? until_s : facts.until_s;
-        if (i < size - 1 && !strong(X509_get_signature_nid(certificate)))
+        if (i < size - 1 && !path_strong(X509_get_signature_nid(certificate)))
             facts.weak = true;
-        if (EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA && EVP_PKEY_get_bits(key) < facts.key_bits)
-            facts.key_bits = EVP_PKEY_get_bits(key);
+        collect_key(key, &facts);
     }
     signer->path_size = (unsigned)size;
     *ret_facts = facts;
@@ -204,23 +186,41 @@ static bool usage_allows_signing(X509 *certificate)
     return allowed;
 }
 
-static bool note_faults(struct check_run *run, const struct attempt *attempt)
+static bool note_fault(struct check_run *run, const struct path_attempt *attempt,
+                       enum path_fault fault)
 {
-    static const enum check_id fixed[] = {
+    static const enum check_id checks[] = {
         [FAULT_BUILT] = CHECK_PATH_BUILT,           [FAULT_CONSTRAINTS] = CHECK_PATH_CONSTRAINTS,
-        [FAULT_SIGNATURES] = CHECK_PATH_SIGNATURES, [FAULT_REVOKED] = CHECK_PATH_NOT_REVOKED,
-        [FAULT_NOT_BEGUN] = CHECK_PATH_BEGUN,       [FAULT_EXPIRED] = CHECK_PATH_NOT_EXPIRED,
+        [FAULT_SIGNATURES] = CHECK_PATH_SIGNATURES, [FAULT_NOT_BEGUN] = CHECK_PATH_BEGUN,
+        [FAULT_EXPIRED] = CHECK_PATH_NOT_EXPIRED,
     };
 
-    for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) {
-        if (!checks_that(run, fixed[i], !attempt->faulty[i], "%s", attempt->text[i]))
-            return false;
+    return checks_that(run, checks[fault], !attempt->faulty[fault], "%s", attempt->text[fault]);
+}
+
+static bool pinned(const struct verify_trust *trust, const struct path_signer *signer)
+{
+    for (size_t i = 0; i < trust->pin_count; i++) {
+        if (memory_equal(trust->pins[i], signer->sha256, SHA256_SIZE))
+            return true;
     }
-    return true;
+    return trust->pin_count == 0;
+}
+
+static void note_key_sizes(struct check_run *run, const struct path_facts *facts)
+{
+    if (facts->odd_key)
+        checks_fail(run, CHECK_KEY_SIZE, "a key on the path is neither RSA nor on a curve");
+    else if (facts->curve_bits < 253) /* Ed25519 counts 253 */
+        checks_fail(run, CHECK_KEY_SIZE, "an elliptic curve on the path has only %d bits",
+                    facts->curve_bits);
+    else
+        checks_that(run, CHECK_KEY_SIZE, facts->key_bits >= 2048,
+                    "an RSA key on the path has only %d bits", facts->key_bits);
 }
 
 static bool note_facts(struct check_run *run, const struct verify_trust *trust,
-                       const struct signer_slot *slot, const struct attempt *attempt,
+                       const struct signer_slot *slot, const struct path_attempt *attempt,
                        const struct path_facts *facts)
 {
     if (!checks_that(run, CHECK_PATH_ALGORITHMS, !facts->weak && !attempt->crl_weak,
@@ -236,18 +236,51 @@ static bool note_facts(struct check_run *run, const struct verify_trust *trust,
             X509_NAME_cmp(X509_get_subject_name(slot->signer.certificate), trust->signer_name) == 0,
             "signed by %.180s, who is not the configured signer", slot->signer.unverified_subject))
         return false;
-    checks_that(run, CHECK_KEY_SIZE, facts->key_bits >= 2048,
-                "an RSA key on the path has only %d bits", facts->key_bits);
-    if (attempt->faulty[FAULT_REVOCATION])
-        checks_undecided(run, CHECK_REVOCATION, "%s", attempt->text[FAULT_REVOCATION]);
-    else
-        checks_pass(run, CHECK_REVOCATION);
+    if (!checks_that(run, CHECK_SIGNER_PIN, pinned(trust, &slot->signer),
+                     "the signer's certificate is none of those that are pinned"))
+        return false;
+    note_key_sizes(run, facts);
     return true;
 }
 
+/* What lists say that ends the run. */
+static bool note_revoked(struct check_run *run, const struct signer_judgement *judgement)
+{
+    return checks_that(run, CHECK_PATH_NOT_REVOKED, judgement->outcome != SIGNER_REVOKED, "%s",
+                       judgement->text) &&
+           checks_that(run, CHECK_PATH_NOT_HELD, judgement->outcome != SIGNER_HELD, "%s",
+                       judgement->text);
+}
+
+/* What an operator may think about differently. `why` tells more than the judgement; or empty. */
+static void note_freshness(struct check_run *run, const struct signer_judgement *judgement,
+                           const char *why)
+{
+    checks_that(run, CHECK_REVOKED_LATER, !judgement->revoked_later, "%s", judgement->text);
+    if (judgement->outcome == SIGNER_UNKNOWN && *why)
+        checks_undecided(run, CHECK_REVOCATION, "%s: %s",
+                         judgement->depth == 0 ? "signer's certificate"
+                                               : "a certificate on the path above the signer's",
+                         why);
+    else if (judgement->outcome == SIGNER_UNKNOWN)
+        checks_undecided(run, CHECK_REVOCATION, "%s", judgement->text);
+    else
+        checks_pass(run, CHECK_REVOCATION);
+}
+
+/* By the rule alone: levels are applied to what is noted. */
+static void judge(const struct signer_status *status, const struct verify_request *request,
+                  struct signer_judgement *ret_judgement)
+{
+    struct signer_status strict = *status;
+
+    strict.stale_accepted = strict.later_rejected = false;
+    signer_judge(&strict, verify_received_s(request), request->time_s, ret_judgement);
+}
+
 /* 0 = OpenSSL ran to its end, whatever it found; *ret_chain is the caller's. */
-static int run_openssl(struct verify_trust *trust, struct signer_slot *slot, int64_t time_s,
-                       struct attempt *attempt, STACK_OF(X509) * *ret_chain)
+static int run_openssl(struct verify_trust *trust, struct signer_slot *slot, int64_t received_s,
+                       struct path_attempt *attempt, STACK_OF(X509) * *ret_chain)
 {
     X509_STORE_CTX *context = X509_STORE_CTX_new();
 
@@ -257,7 +290,7 @@ static int run_openssl(struct verify_trust *trust, struct signer_slot *slot, int
         X509_STORE_CTX_free(context);
         return -ENOMEM;
     }
-    X509_STORE_CTX_set_time(context, 0, time_s);
+    X509_STORE_CTX_set_time(context, 0, received_s);
     X509_STORE_CTX_set_verify_cb(context, on_finding);
     int verified = X509_verify_cert(context);
     bool faulty = false;
@@ -267,8 +300,8 @@ static int run_openssl(struct verify_trust *trust, struct signer_slot *slot, int
         faulty = faulty || attempt->faulty[i];
     /* OpenSSL refused without telling the callback why: out of memory, or misuse. */
     if (verified != 1 && !faulty)
-        add_fault(attempt, FAULT_BUILT, 0,
-                  X509_verify_cert_error_string(X509_STORE_CTX_get_error(context)));
+        path_attempt_fault(attempt, FAULT_BUILT, 0,
+                           X509_verify_cert_error_string(X509_STORE_CTX_get_error(context)));
     *ret_chain = X509_STORE_CTX_get1_chain(context);
     X509_STORE_CTX_free(context);
     ERR_clear_error();
@@ -277,60 +310,101 @@ static int run_openssl(struct verify_trust *trust, struct signer_slot *slot, int
     return 0;
 }
 
+static bool is_judged_anew(unsigned check)
+{
+    return check == CHECK_PATH_NOT_REVOKED || check == CHECK_PATH_NOT_HELD ||
+           check == CHECK_REVOKED_LATER || check == CHECK_REVOCATION;
+}
+
 static void remember(struct signer_slot *slot, const struct check_run *run,
-                     const struct attempt *attempt, const struct path_facts *facts)
+                     const struct path_facts *facts)
 {
     for (unsigned i = CHECK_PATH_FIRST; i <= CHECK_PATH_LAST; i++) {
-        if (!run->notes[i].noted || run->notes[i].outcome != CHECK_PASSED)
+        if (!is_judged_anew(i) && (!run->notes[i].noted || run->notes[i].outcome != CHECK_PASSED))
             return;
     }
-    if (!attempt->crl_until_s)
+    for (unsigned i = 0; i < slot->status.path_size; i++) {
+        if (slot->status.path[i].state == CERTIFICATE_UNKNOWN)
+            return;
+    }
+    slot->held =
+        (struct path_held){.known = true, .from_s = facts->from_s, .until_s = facts->until_s};
+}
+
+/* Notes everything about the path that OpenSSL built; `chain` is empty if it built none. */
+static void note_path(struct check_run *run, struct verify_trust *trust, struct signer_slot *slot,
+                      const struct path_attempt *attempt, STACK_OF(X509) * chain,
+                      const struct verify_request *request, struct verdict *verdict)
+{
+    struct signer_judgement judgement;
+    struct path_facts facts;
+
+    if (!note_fault(run, attempt, FAULT_BUILT) || !note_fault(run, attempt, FAULT_CONSTRAINTS) ||
+        !note_fault(run, attempt, FAULT_SIGNATURES))
         return;
-    slot->held = (struct path_held){
-        .known = true,
-        .from_s = facts->from_s > attempt->crl_from_s ? facts->from_s : attempt->crl_from_s,
-        .until_s = facts->until_s < attempt->crl_until_s ? facts->until_s : attempt->crl_until_s,
-        .fresh_until_s = attempt->crl_until_s,
-    };
+    if (path_revocation_status(attempt, chain, &slot->status) < 0 ||
+        collect_facts(chain, &slot->signer, &facts) < 0) {
+        slot->status.path_size = 0;
+        checks_fail(run, CHECK_PATH_CONSTRAINTS, "a certificate on the path is malformed");
+        return;
+    }
+    memcpy(slot->status.subject, slot->signer.unverified_subject, sizeof slot->status.subject - 1);
+    judge(&slot->status, request, &judgement);
+    if (!note_revoked(run, &judgement) || !note_fault(run, attempt, FAULT_NOT_BEGUN) ||
+        !note_fault(run, attempt, FAULT_EXPIRED) || !note_facts(run, trust, slot, attempt, &facts))
+        return;
+    note_freshness(run, &judgement, attempt->list_text[judgement.depth]);
+    verdict->fresh_until_s = judgement.fresh_until_s;
+    remember(slot, run, &facts);
 }
 
 static int check_anew(struct check_run *run, struct verify_trust *trust, struct signer_slot *slot,
-                      int64_t time_s, struct verdict *verdict)
+                      const struct verify_request *request, struct verdict *verdict)
 {
-    struct attempt attempt = {.trust = trust, .crl_from_s = INT64_MIN};
-    struct path_facts facts;
+    struct path_attempt attempt = {.trust = trust, .now_s = request->time_s};
     STACK_OF(X509) *chain = NULL;
 
-    int r = run_openssl(trust, slot, time_s, &attempt, &chain);
-    if (r == 0 && note_faults(run, &attempt)) {
-        if (collect_facts(chain, &slot->signer, &facts) < 0) {
-            checks_fail(run, CHECK_PATH_CONSTRAINTS, "a certificate on the path is malformed");
-        } else if (note_facts(run, trust, slot, &attempt, &facts)) {
-            verdict->fresh_until_s = attempt.crl_until_s;
-            remember(slot, run, &attempt, &facts);
-        }
-    }
-    sk_X509_pop_free(chain, X509_free);
+    path_slot_drop_chain(slot);
+    int r = run_openssl(trust, slot, verify_received_s(request), &attempt, &chain);
+    if (r == 0)
+        note_path(run, trust, slot, &attempt, chain, request, verdict);
+    slot->chain = chain;
     return r;
 }
 
-int path_check(struct check_run *run, struct verify_trust *trust, int64_t time_s,
-               struct verdict *verdict)
+static void check_held(struct check_run *run, const struct signer_slot *slot,
+                       const struct verify_request *request, struct verdict *verdict)
+{
+    struct signer_judgement judgement;
+
+    for (unsigned i = CHECK_PATH_FIRST; i <= CHECK_PATH_LAST; i++) {
+        if (!is_judged_anew(i))
+            checks_pass(run, i);
+    }
+    judge(&slot->status, request, &judgement);
+    if (!note_revoked(run, &judgement))
+        return;
+    note_freshness(run, &judgement, "");
+    verdict->fresh_until_s = judgement.fresh_until_s;
+}
+
+int path_check(struct check_run *run, struct verify_trust *trust,
+               const struct verify_request *request, struct verdict *verdict)
 {
     struct signer_slot *slot = trust->signers->current;
     const struct path_held *held = &slot->held;
+    int64_t received_s = verify_received_s(request);
 
-    verdict->verified_at_s = time_s;
+    verdict->verified_at_s = request->time_s;
     memcpy(verdict->signer_sha256, slot->signer.sha256, SHA256_SIZE);
-    if (held->known && held->from_s <= time_s && time_s < held->until_s) {
-        for (unsigned i = CHECK_PATH_FIRST; i <= CHECK_PATH_LAST; i++)
-            checks_pass(run, i);
-        verdict->fresh_until_s = held->fresh_until_s;
+    if (held->known && held->from_s <= received_s && received_s < held->until_s) {
+        check_held(run, slot, request, verdict);
     } else {
-        int r = check_anew(run, trust, slot, time_s, verdict);
+        int r = check_anew(run, trust, slot, request, verdict);
         if (r < 0)
             return r;
     }
+    trust->signers->judged = slot;
     if (checks_going(run))
         memcpy(verdict->signer, slot->signer.unverified_subject, sizeof verdict->signer);
     return 0;

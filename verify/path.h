@@ -48,12 +48,12 @@ _must_use_ int path_signer_get(struct verify_trust *trust, struct bytes certific
                                const struct path_signer **ret_signer);
 
 /*
- * Notes all checks of checks_path.h for the signer last got, at the time that counts. Sets the
+ * Notes all checks of checks_path.h for the signer last got, at the times of the request. Sets the
  * verdict's signer, signer_sha256, verified_at_s and fresh_until_s; the name only if the path
  * holds. Call it after the signature itself was found good. -ENOMEM.
  */
-_must_use_ int path_check(struct check_run *run, struct verify_trust *trust, int64_t time_s,
-                          struct verdict *verdict);
+_must_use_ int path_check(struct check_run *run, struct verify_trust *trust,
+                          const struct verify_request *request, struct verdict *verdict);
 
 /* RSA PKCS#1 v1.5 with SHA-256 over `digest`; 1 = good, 0 = not, -ENOMEM. The signature must be as
  * long as the modulus (RFC 8017 8.2.2). */

@@ -5,6 +5,8 @@
  */
 #include "verify/path_store.h"
 
+#include "verify/path_attempt.h"
+
 #include "base/clock.h"
 #include "verify/dn.h"
 
@@ -26,11 +28,15 @@ static int fill_store(struct verify_trust *trust)
     X509_VERIFY_PARAM *parameters = X509_STORE_get0_param(trust->store);
     X509_VERIFY_PARAM_set_auth_level(parameters, 0);
     X509_VERIFY_PARAM_set_depth(parameters, PATH_DEPTH_MAX - 2);
-    return X509_STORE_set_flags(trust->store, X509_V_FLAG_X509_STRICT | X509_V_FLAG_CRL_CHECK |
-                                                  X509_V_FLAG_CRL_CHECK_ALL |
-                                                  X509_V_FLAG_PARTIAL_CHAIN)
-               ? 0
-               : -ENOMEM;
+    unsigned long flags = X509_V_FLAG_X509_STRICT | X509_V_FLAG_CRL_CHECK |
+                          X509_V_FLAG_CRL_CHECK_ALL | X509_V_FLAG_PARTIAL_CHAIN |
+                          X509_V_FLAG_POLICY_CHECK;
+    if (sk_ASN1_OBJECT_num(trust->policies) > 0) {
+        flags |= X509_V_FLAG_EXPLICIT_POLICY;
+        if (!X509_VERIFY_PARAM_set1_policies(parameters, trust->policies))
+            return -ENOMEM;
+    }
+    return X509_STORE_set_flags(trust->store, flags) ? 0 : -ENOMEM;
 }
 
 int path_store_prepare(struct verify_trust *trust)
@@ -43,11 +49,23 @@ int path_store_prepare(struct verify_trust *trust)
     if (trust->signers && trust->store && context &&
         X509_STORE_CTX_init(context, trust->store, NULL, NULL)) {
         trust->signers->check_crl = X509_STORE_CTX_get_check_crl(context);
-        X509_STORE_set_check_crl(trust->store, path_observe_crl);
+        trust->signers->cert_crl = X509_STORE_CTX_get_cert_crl(context);
+        path_revocation_observe(trust);
         r = fill_store(trust);
     }
     X509_STORE_CTX_free(context);
     return r;
+}
+
+void path_slot_drop_chain(struct signer_slot *slot)
+{
+    sk_X509_pop_free(slot->chain, X509_free);
+    slot->chain = NULL;
+    for (unsigned i = 0; i < PATH_DEPTH_MAX; i++) {
+        OPENSSL_free(slot->encoded[i]);
+        slot->encoded[i] = NULL;
+    }
+    slot->status.path_size = 0;
 }
 
 static void slot_clear(struct signer_slot *slot)
@@ -55,6 +73,7 @@ static void slot_clear(struct signer_slot *slot)
     EVP_PKEY_CTX_free(slot->verification);
     X509_free(slot->signer.certificate);
     sk_X509_pop_free(slot->others, X509_free);
+    path_slot_drop_chain(slot);
     *slot = (struct signer_slot){0};
 }
 
@@ -66,6 +85,14 @@ void path_store_done(struct verify_trust *trust)
     }
     free(trust->signers);
     X509_STORE_free(trust->store);
+    trust->signers = NULL;
+    trust->store = NULL;
+}
+
+int path_store_renew(struct verify_trust *trust)
+{
+    path_store_done(trust);
+    return path_store_prepare(trust);
 }
 
 /* One DER certificate to the last byte, or NULL. */
@@ -215,6 +242,7 @@ int path_signer_get(struct verify_trust *trust, struct bytes certificate,
 
     if (other_count >= PATH_CERTIFICATE_MAX)
         return PATH_UNDECODABLE;
+    cache->judged = NULL;
     int r = hash_key(certificate, others, other_count, key);
     if (r < 0)
         return r;

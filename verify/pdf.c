@@ -110,7 +110,8 @@ static void note_date(struct check_run *run, const struct path_signer *signer, i
 }
 
 static int check_cms(struct pdf_file *file, struct verify_trust *trust,
-                     const struct pdf_signature *signature, int64_t time_s, struct verdict *verdict)
+                     const struct pdf_signature *signature, const struct verify_request *request,
+                     struct verdict *verdict)
 {
     struct check_run *run = file->run;
     uint8_t digest[SHA256_SIZE];
@@ -131,16 +132,16 @@ static int check_cms(struct pdf_file *file, struct verify_trust *trust,
         return r;
     if (!signer)
         return PDF_STOP;
-    note_date(run, signer, signature->signing_time_s, time_s);
+    note_date(run, signer, signature->signing_time_s, verify_received_s(request));
     verdict->signing_time_s = signature->signing_time_s;
-    r = path_check(run, trust, time_s, verdict);
+    r = path_check(run, trust, request, verdict);
     if (r < 0)
         return r;
     return checks_going(run) ? 0 : PDF_STOP;
 }
 
-static int check_file(struct pdf_file *file, struct verify_trust *trust, int64_t time_s,
-                      struct verdict *verdict)
+static int check_file(struct pdf_file *file, struct verify_trust *trust,
+                      const struct verify_request *request, struct verdict *verdict)
 {
     struct pdf_signature signature = {0};
 
@@ -150,7 +151,7 @@ static int check_file(struct pdf_file *file, struct verify_trust *trust, int64_t
     if (r == 0)
         r = pdf_check_signature(file, &signature);
     if (r == 0)
-        r = check_cms(file, trust, &signature, time_s, verdict);
+        r = check_cms(file, trust, &signature, request, verdict);
     if (r == 0)
         r = pdf_check_content(file, signature.number);
     if (r == 0)
@@ -170,7 +171,7 @@ int verify_pdf(struct check_run *run, struct verify_trust *trust,
     file->bytes = document;
     file->run = run;
     pdf_keys_init(&file->keys);
-    int r = check_file(file, trust, request->time_s, verdict);
+    int r = check_file(file, trust, request, verdict);
     if (r < 0)
         return r;
     /* The run ended before the document was hashed. */

@@ -18,6 +18,10 @@ static void complain(char *ret_message, const struct trust_item *item, const cha
 
 static int add_anchor(struct verify_trust *trust, X509 *certificate)
 {
+    if (sk_X509_num(trust->anchors) == TRUST_ANCHORS_MAX) {
+        X509_free(certificate);
+        return -EMSGSIZE;
+    }
     if (!sk_X509_push(trust->anchors, certificate)) {
         X509_free(certificate);
         return -ENOMEM;
@@ -95,6 +99,8 @@ static int add_certificates_or_crls(struct verify_trust *trust, const struct tru
         r = add_pem(trust, item);
     if (r > 0)
         return 0;
+    if (r == -EMSGSIZE)
+        complain(ret_message, item, "there are more than 64 trust anchors");
     if (r == 0 || r == -EBADMSG) {
         complain(ret_message, item,
                  item->kind == TRUST_ANCHOR ? "not a certificate in PEM or DER"
@@ -134,6 +140,73 @@ static int add_schema(struct verify_trust *trust, const struct trust_item *item)
     return 0;
 }
 
+static int add_policy(struct verify_trust *trust, const struct trust_item *item, char *ret_message)
+{
+    char text[128];
+    ASN1_OBJECT *object = NULL;
+
+    if (item->content.size > 0 && item->content.size < sizeof text) {
+        memcpy(text, item->content.data, item->content.size);
+        text[item->content.size] = '\0';
+        object = OBJ_txt2obj(text, 1);
+    }
+    ERR_clear_error();
+    if (!object || sk_ASN1_OBJECT_num(trust->policies) == TRUST_POLICIES_MAX) {
+        complain(ret_message, item,
+                 object ? "more than 32 certificate policies"
+                        : "not an object identifier as 1.2.3");
+        ASN1_OBJECT_free(object);
+        return -EINVAL;
+    }
+    if (!sk_ASN1_OBJECT_push(trust->policies, object)) {
+        ASN1_OBJECT_free(object);
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+static int add_pin(struct verify_trust *trust, const struct trust_item *item, char *ret_message)
+{
+    if (trust->pin_count < TRUST_PINS_MAX &&
+        hex_decode((const char *)item->content.data, item->content.size,
+                   trust->pins[trust->pin_count], SHA256_SIZE)) {
+        trust->pin_count++;
+        return 0;
+    }
+    complain(ret_message, item,
+             trust->pin_count == TRUST_PINS_MAX ? "more than 32 pinned certificates"
+                                                : "not a SHA-256 in 64 hexadecimal digits");
+    return -EINVAL;
+}
+
+/* "NAME=SECONDS" */
+static int set_limit(struct verify_trust *trust, const struct trust_item *item, char *ret_message)
+{
+    char text[64] = "";
+    int64_t seconds = -1;
+    char *end = NULL;
+
+    if (item->content.size < sizeof text)
+        memcpy(text, item->content.data, item->content.size);
+    char *equals = strchr(text, '=');
+    if (equals && equals[1]) {
+        *equals = '\0';
+        seconds = strtoll(equals + 1, &end, 10);
+    }
+    if (end && *end == '\0' && seconds >= 0 && seconds <= INT32_MAX) {
+        if (strcmp(text, "crl-grace") == 0) {
+            trust->crl_grace_s = seconds;
+            return 0;
+        }
+        if (strcmp(text, "crl-max-age") == 0) {
+            trust->crl_max_age_s = seconds;
+            return 0;
+        }
+    }
+    complain(ret_message, item, "not crl-grace=SECONDS or crl-max-age=SECONDS");
+    return -EINVAL;
+}
+
 static int add_item(struct verify_trust *trust, const struct trust_item *item, char *ret_message)
 {
     switch (item->kind) {
@@ -152,6 +225,12 @@ static int add_item(struct verify_trust *trust, const struct trust_item *item, c
         return -EINVAL;
     case TRUST_SCHEMA:
         return add_schema(trust, item);
+    case TRUST_SIGNER_POLICY:
+        return add_policy(trust, item, ret_message);
+    case TRUST_SIGNER_PIN:
+        return add_pin(trust, item, ret_message);
+    case TRUST_LIMIT:
+        return set_limit(trust, item, ret_message);
     }
     complain(ret_message, item, "an item of unknown kind");
     return -EBADMSG;
@@ -193,8 +272,10 @@ int verify_trust_new(struct bytes bundle, char *ret_message, struct verify_trust
         return -ENOMEM;
     trust->anchors = sk_X509_new_null();
     trust->crls = sk_X509_CRL_new_null();
-    r = trust->anchors && trust->crls ? sha256(bundle.data, bundle.size, trust->generation)
-                                      : -ENOMEM;
+    trust->policies = sk_ASN1_OBJECT_new_null();
+    r = trust->anchors && trust->crls && trust->policies
+            ? sha256(bundle.data, bundle.size, trust->generation)
+            : -ENOMEM;
     if (r == 0)
         r = read_bundle(trust, bundle, ret_message);
     if (r == 0)
@@ -207,6 +288,26 @@ int verify_trust_new(struct bytes bundle, char *ret_message, struct verify_trust
     return 0;
 }
 
+int verify_trust_set_crls(struct verify_trust *trust, struct bytes bundle, char *ret_message)
+{
+    STACK_OF(X509_CRL) *before = trust->crls;
+    struct trust_item item;
+    size_t offset = 0;
+    int r = sha256(bundle.data, bundle.size, trust->crl_generation);
+
+    trust->crls = sk_X509_CRL_new_null();
+    if (!trust->crls)
+        r = -ENOMEM;
+    snprintf(ret_message, VERDICT_TEXT_MAX, "the bundle of revocation lists is malformed");
+    int more = 1;
+    while (r == 0 && (more = trust_bundle_next(bundle, &offset, &item)) > 0)
+        r = item.kind == TRUST_CRL ? add_item(trust, &item, ret_message) : -EBADMSG;
+    if (r == 0 && more < 0)
+        r = more;
+    sk_X509_CRL_pop_free(before, X509_CRL_free);
+    return r < 0 ? r : path_store_renew(trust);
+}
+
 struct verify_trust *verify_trust_free(struct verify_trust *trust)
 {
     if (!trust)
@@ -214,6 +315,7 @@ struct verify_trust *verify_trust_free(struct verify_trust *trust)
     path_store_done(trust);
     sk_X509_pop_free(trust->anchors, X509_free);
     sk_X509_CRL_pop_free(trust->crls, X509_CRL_free);
+    sk_ASN1_OBJECT_pop_free(trust->policies, ASN1_OBJECT_free);
     X509_NAME_free(trust->signer_name);
     for (size_t i = 0; i < trust->schema_count; i++)
         free((void *)(uintptr_t)trust->schemas[i].content.data);

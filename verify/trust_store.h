@@ -2,7 +2,8 @@
  * A parsed trust bundle: what struct verify_trust of verify.h holds.
  *
  * Anchors and revocation lists are decoded once. Nothing changes after verify_trust_new() but the
- * signer cache (path.h), so a trust belongs to one thread at a time.
+ * signer cache (path.h) and, as a whole, the revocation lists, so a trust belongs to one thread at
+ * a time.
  */
 #ifndef VERIFY_TRUST_STORE_H
 #define VERIFY_TRUST_STORE_H
@@ -22,11 +23,19 @@ struct trust_schema {
 
 struct signer_cache; /* path.c */
 
+enum { TRUST_ANCHORS_MAX = 64, TRUST_PINS_MAX = 32, TRUST_POLICIES_MAX = 32 };
+
 struct verify_trust {
-    uint8_t generation[SHA256_SIZE]; /* SHA-256 of the bundle */
+    uint8_t generation[SHA256_SIZE];     /* SHA-256 of the bundle */
+    uint8_t crl_generation[SHA256_SIZE]; /* of the bundle of lists; zeros = those of the bundle */
     STACK_OF(X509) * anchors;
     STACK_OF(X509_CRL) * crls;
-    X509_NAME *signer_name; /* expected subject of the signer */
+    X509_NAME *signer_name;           /* expected subject of the signer */
+    STACK_OF(ASN1_OBJECT) * policies; /* one of them must be valid for the path; empty = any */
+    uint8_t pins[TRUST_PINS_MAX][SHA256_SIZE];
+    size_t pin_count;
+    int64_t crl_grace_s;   /* after nextUpdate */
+    int64_t crl_max_age_s; /* after thisUpdate; 0 = nextUpdate alone counts */
     struct check_levels levels;
     struct trust_schema *schemas;
     size_t schema_count;

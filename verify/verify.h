@@ -7,6 +7,8 @@
 
 #include "base/bytes.h"
 #include "base/certname.h"
+#include "base/crl.h"
+#include "base/signer.h"
 #include "base/trust.h"
 #include "base/verdict.h"
 
@@ -22,14 +24,64 @@ _must_use_ int verify_trust_new(struct bytes bundle, char *ret_message,
                                 struct verify_trust **ret_trust);
 struct verify_trust *verify_trust_free(struct verify_trust *trust);
 
+/* The revocation lists are those of this bundle (TRUST_CRL items only) from now on, in place of
+ * those before. After a failure the trust can only be freed. */
+_must_use_ int verify_trust_set_crls(struct verify_trust *trust, struct bytes bundle,
+                                     char *ret_message);
+
 struct verify_request {
     enum certformat format;
-    int64_t time_s; /* the time that counts for paths and revocation */
+    int64_t time_s;     /* now: how old revocation lists are */
+    int64_t received_s; /* proof of existence, when certificates must be valid; 0 = now */
 };
+
+static inline int64_t verify_received_s(const struct verify_request *request)
+{
+    return request->received_s ? request->received_s : request->time_s;
+}
 
 /* Returns 0 with a verdict (rejections included), -ENOMEM otherwise. */
 _must_use_ int verify_document(struct verify_trust *trust, const struct verify_request *request,
                                struct bytes document, struct verdict *ret_verdict);
+
+/*
+ * The signer of the document judged last, if his path could be built: his status, the certificates
+ * on the path as DER (signer first, anchor last) and where their issuers offer revocation lists.
+ * Borrowed until the next call with the same trust.
+ */
+struct verify_signer {
+    struct signer_status status;
+    unsigned certificate_count;
+    struct bytes certificates[SIGNER_PATH_MAX];
+    unsigned url_count;
+    char urls[CRL_URLS_MAX][CRL_URL_MAX]; /* http:// */
+};
+/* false: there is none. */
+_must_use_ bool verify_signer_last(struct verify_trust *trust, struct verify_signer *ret_signer);
+
+/* The status of a signer by the newest lists, without a document. `certificates` are his and what
+ * lies on the path. false: no path leads from him to an anchor. -EBADMSG, -ENOMEM. */
+_must_use_ int verify_assess(struct verify_trust *trust, const struct bytes *certificates,
+                             unsigned count, int64_t now_s, bool *ret_found);
+
+/*
+ * Looks at one revocation list, PEM or DER, and says what it is and whether it can be used: form,
+ * times, scope, and the signature by an anchor or one of the `authorities`, certificates from paths
+ * that held. -ENOMEM.
+ */
+_must_use_ int verify_crl(struct verify_trust *trust, struct bytes list,
+                          const struct bytes *authorities, size_t authority_count, int64_t now_s,
+                          struct crl_info *ret_info);
+
+struct verify_anchor {
+    char subject[VERDICT_DN_MAX];
+    uint8_t sha256[SHA256_SIZE];
+    int64_t not_before_s, not_after_s;
+    uint16_t key_bits;
+};
+/* The anchors in order of the bundle; false after the last. */
+_must_use_ bool verify_trust_anchor(struct verify_trust *trust, unsigned index,
+                                    struct verify_anchor *ret_anchor);
 
 /* The list of checks, for `kosekictl verify --explain`: start with index 0; NULL at the end. */
 struct verify_check {

@@ -12,6 +12,7 @@ int verify_client_submit(int fd, uint64_t id, const struct verify_request *reque
     struct verify_question question = {
         .format = (uint32_t)request->format,
         .time_s = request->time_s,
+        .received_s = request->received_s,
     };
 
     return ipc_send(fd, VERIFY_REQUEST, id, &question, sizeof question, &memfd, 1);

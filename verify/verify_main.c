@@ -132,6 +132,7 @@ static int judge_once(struct worker *worker, const struct verify_question *quest
     struct verify_request request = {
         .format = (enum certformat)question->format,
         .time_s = question->time_s,
+        .received_s = question->received_s,
     };
 
     int r = mapping_open(fd, VERIFY_DOCUMENT_MAX, &mapping);

@@ -17,7 +17,8 @@ enum { VERIFY_DOCUMENT_MAX = 1024 * 1024 * 1024 };
 struct verify_question {
     uint32_t format; /* enum certformat */
     uint32_t zero;
-    int64_t time_s;
+    int64_t time_s;     /* as in struct verify_request */
+    int64_t received_s;
 };
 
 #endif

@@ -46,9 +46,10 @@ static int try_path(struct verify_trust *trust)
         r = path_signature_good(signer, zeros, bytes_of(zeros, signature_size));
     if (r < 0)
         return r;
+    const struct verify_request request = {.time_s = (int64_t)time(NULL)};
     verdict_init(verdict);
     checks_begin(run, &trust->levels);
-    return path_check(run, trust, (int64_t)time(NULL), verdict);
+    return path_check(run, trust, &request, verdict);
 }
 
 int verify_warm_up(struct verify_trust *trust)

@@ -120,7 +120,7 @@ static int check_signer(struct check_run *run, struct verify_trust *trust,
     if (r == 0 && checks_going(run) && signature->mode == DSIG_COMPATIBILITY)
         r = dsig_check_second_opinion(run, signature, document, signer);
     if (r == 0 && checks_going(run))
-        r = path_check(run, trust, request->time_s, verdict);
+        r = path_check(run, trust, request, verdict);
     return r;
 }
 

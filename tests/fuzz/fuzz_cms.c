@@ -30,7 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(digest, cms.attributes.message_digest.data, sizeof digest);
     if (cms_verify(&run, trust, &cms, digest, &signer) < 0 || !signer)
         return 0;
-    if (path_check(&run, trust, VECTORS_NOW_S, &verdict) < 0)
+    if (path_check(&run, trust, &(struct verify_request){.time_s = VECTORS_NOW_S}, &verdict) < 0)
         return 0;
     return 0;
 }

@@ -66,7 +66,7 @@ static void bent_items_are_refused(void **state)
     (void)state;
     static const struct bytes cases[] = {
         {(const uint8_t *)"\0\0\0\0\0\0\0", 7},         /* kind 0 */
-        {(const uint8_t *)"\6\0\0\0\0\0\0", 7},         /* kind unknown */
+        {(const uint8_t *)"\11\0\0\0\0\0\0", 7},        /* kind unknown */
         {(const uint8_t *)"\1\0\1\0\0\0\0\0", 8},       /* NUL in the label */
         {(const uint8_t *)"\1\0\0\xff\xff\xff\xff", 7}, /* content beyond the end */
         {(const uint8_t *)"\1\xff\xff\0\0\0\0", 7},     /* label beyond the end */
