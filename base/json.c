@@ -218,6 +218,11 @@ bool json_is_object(const struct json *json)
     return json && json_typeof(tree(json)) == JSON_OBJECT;
 }
 
+bool json_is_array(const struct json *json)
+{
+    return json && json_typeof(tree(json)) == JSON_ARRAY;
+}
+
 size_t json_array_count(const struct json *json)
 {
     return json_array_size(tree(json));

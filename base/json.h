@@ -48,6 +48,7 @@ const struct json *json_get(const struct json *object, const char *key);
 bool json_get_integer(const struct json *object, const char *key, int64_t *ret_value);
 bool json_get_bool(const struct json *object, const char *key, bool *ret_value);
 bool json_is_object(const struct json *json);
+bool json_is_array(const struct json *json);
 size_t json_array_count(const struct json *json); /* 0 unless an array */
 const struct json *json_array_at(const struct json *json, size_t index);
 const char *json_text(const struct json *json);                    /* of a JSON string, else NULL */

@@ -65,6 +65,9 @@ struct cache *cache_close(struct cache *cache);
  * they still are when another store takes its place, as a file handle kept by NFS must be. */
 uint32_t cache_generation(const struct cache *cache);
 
+/* Wipes the data keys that are kept in clear. The next read unwraps its key anew. Any thread. */
+void cache_forget_keys(struct cache *cache);
+
 enum cache_state {
     CACHE_KNOWN = 0, /* seen at the link system, not fetched */
     CACHE_STORED = 1,

@@ -167,3 +167,14 @@ void data_keys_drop(struct data_keys *keys, uint32_t slot, uint64_t generation)
         release(keys, link);
     pthread_mutex_unlock(&keys->lock);
 }
+
+void data_keys_forget(struct data_keys *keys)
+{
+    pthread_mutex_lock(&keys->lock);
+    keys->epoch++;
+    while (keys->oldest != NONE) {
+        const struct place *oldest = &keys->places[keys->oldest];
+        release(keys, find_link(keys, oldest->slot, oldest->generation));
+    }
+    pthread_mutex_unlock(&keys->lock);
+}

@@ -108,6 +108,11 @@ int cache_open(const struct cache_settings *settings, char *ret_message, struct 
     return 0;
 }
 
+void cache_forget_keys(struct cache *cache)
+{
+    data_keys_forget(cache->data_keys);
+}
+
 struct cache *cache_close(struct cache *cache)
 {
     if (!cache)

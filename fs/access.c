@@ -6,6 +6,7 @@
 
 #include "fs/access_affair.h"
 #include "fs/grants.h"
+#include "fs/seals.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -20,6 +21,7 @@ struct access {
     struct access_ruling *ruling;
     struct grants *grants;
     struct opens_today *opens;
+    struct seals *seals; /* NULL: none */
 };
 
 static int ruling_new(const struct access_policy *policy, struct access_ruling **ret_ruling)
@@ -93,6 +95,11 @@ struct access *access_free(struct access *access)
     pthread_mutex_destroy(&access->lock);
     free(access);
     return NULL;
+}
+
+void access_set_seals(struct access *access, struct seals *seals)
+{
+    access->seals = seals;
 }
 
 int access_replace(struct access *access, const struct access_policy *policy)
@@ -236,6 +243,25 @@ static void decide(const struct asking *asking, struct access_decision *decision
     }
 }
 
+static bool sealed(const struct asking *asking, const char *affair)
+{
+    struct seals *seals = asking->access->seals;
+    return seals && seals_cover(seals, asking->caller->uid, asking->name, affair);
+}
+
+/* What no right overcomes; of the seals on an affair only what was decided can tell. */
+static void decide_sealed(const struct asking *asking, struct access_decision *decision)
+{
+    if (!sealed(asking, NULL)) {
+        decide(asking, decision);
+        if (!decision->may_read || !sealed(asking, decision->affair))
+            return;
+    }
+    decision->may_read = false;
+    decision->may_fetch = false;
+    decision->reason = ACCESS_SEALED;
+}
+
 bool access_decide(struct access *access, struct caller *caller, const struct certname *name,
                    const struct access_question *question, struct access_decision *ret_decision)
 {
@@ -246,7 +272,7 @@ bool access_decide(struct access *access, struct caller *caller, const struct ce
                                   .name = name,
                                   .question = question};
     struct access_decision decision = {0};
-    decide(&asking, &decision);
+    decide_sealed(&asking, &decision);
     access_give_ruling(access, ruling);
     *ret_decision = decision;
     return question->stored ? decision.may_read : decision.may_fetch;

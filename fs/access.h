@@ -27,6 +27,7 @@
 struct access;
 struct grants;
 struct json;
+struct seals;
 
 /* What is asked. The opens of the day count where an open is at stake; not in look-ups and
  * attributes, since programs ask for these after they have opened. */
@@ -71,6 +72,7 @@ enum access_reason {
     ACCESS_SCANNER_EXCLUDED,
     ACCESS_NOT_STORED, /* may read, but only what is stored already */
     ACCESS_COUNT_LOST, /* the open could not be counted: memory or disk */
+    ACCESS_SEALED,     /* an emergency seal stands before it */
     ACCESS_REASON_COUNT,
 };
 
@@ -95,6 +97,10 @@ _must_use_ int access_new(const struct access_policy *policy, struct grants *gra
                           struct access **ret_access);
 struct access *access_free(struct access *access);
 
+/* Decisions ask these seals first, whoever has a right; they outlive it. Before other threads ask.
+ */
+void access_set_seals(struct access *access, struct seals *seals);
+
 /* From now on decisions follow this policy; -EINVAL and -ENOMEM leave the old one in force. The
  * counts of affairs that keep their name are kept. */
 _must_use_ int access_replace(struct access *access, const struct access_policy *policy);
@@ -108,6 +114,8 @@ bool access_decide(struct access *access, struct caller *caller, const struct ce
                    const struct access_question *question, struct access_decision *ret_decision);
 
 const char *access_reason_name(enum access_reason reason); /* "out_of_hours" */
+/* What the program gets that was refused: EACCES, or EPERM if it is not for want of a right. */
+int access_reason_errno(enum access_reason reason);
 const char *access_role_name(enum access_role role);       /* "reader"; "none" */
 /* One plain sentence, with what to do, for the operator and for who has a right; a caller without
  * right gets a constant line elsewhere. */

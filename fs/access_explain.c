@@ -5,6 +5,7 @@
 #include "fs/access_affair.h"
 #include "fs/grants.h"
 
+#include <errno.h>
 #include <string.h>
 
 static const struct {
@@ -33,6 +34,7 @@ static const struct {
                                          "a fetch; a reader must open this certificate first."},
     [ACCESS_COUNT_LOST] = {"count_lost", "The open cannot be counted in the state directory, so "
                                          "it is refused; look at its free space."},
+    [ACCESS_SEALED] = {"sealed", "An emergency seal is in force; see kosekictl seals."},
 };
 
 static const char *const role_names[] = {
@@ -44,6 +46,11 @@ static const char *const role_names[] = {
 const char *access_reason_name(enum access_reason reason)
 {
     return reasons[reason].name;
+}
+
+int access_reason_errno(enum access_reason reason)
+{
+    return reason == ACCESS_SEALED || reason == ACCESS_COUNT_LOST ? EPERM : EACCES;
 }
 
 const char *access_role_name(enum access_role role)

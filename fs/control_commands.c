@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "fs/control_fetch.h"
 #include "fs/control_schema.h"
+#include "fs/control_seal.h"
 #include "fs/errno_table.h"
 #include "fs/second_person.h"
 #include "fs/status.h"
@@ -343,6 +344,7 @@ static const struct command {
     const char *name;
     unsigned roles; /* any of these */
     control_handler *run;
+    bool two; /* a second person confirms it, whatever the policy says */
 } commands[] = {
     {"status", ACCESS_VIEWER, command_status},
     {"list", ACCESS_VIEWER, command_list},
@@ -358,6 +360,9 @@ static const struct command {
     {"confirm", ACCESS_APPROVER, command_confirm},
     {"schema", ACCESS_OPERATOR | ACCESS_APPROVER, control_schema},
     {"reload", ACCESS_OPERATOR | ACCESS_APPROVER, control_reload},
+    {"seals", ACCESS_VIEWER, control_seals},
+    {"seal", ACCESS_OPERATOR | ACCESS_APPROVER, control_seal},
+    {"unseal", ACCESS_APPROVER, control_unseal, .two = true},
 };
 
 static const struct command *command_find(const struct json *request)
@@ -442,12 +447,13 @@ struct json *control_command(const struct control_call *call, bool *ret_later)
         return control_reply_error("unknown command");
     bool allowed = access_control_roles(call->fs->access, call->caller) & command->roles;
     bool recorded = record(call, command->name, allowed ? AUDIT_OK : AUDIT_DENIED) >= 0;
-    /* What is wrong can be asked for even while the trail cannot be written. */
-    if (!recorded && (!allowed || command->run != command_status))
+    /* What is wrong can be asked for, and everything sealed, even while the trail cannot be
+     * written. */
+    if (!recorded && (!allowed || (command->run != command_status && command->run != control_seal)))
         return control_reply_error("the audit trail cannot be written");
     if (!allowed)
         return control_reply_error("your role does not allow this command");
-    if (access_needs_second_person(call->fs->access, command->name) &&
+    if ((command->two || access_needs_second_person(call->fs->access, command->name)) &&
         command->run != command_confirm &&
         !second_person_approved(call->second, call->asked_by, call->request, clock_monotonic_ms()))
         return ask_second_person(call);

@@ -14,6 +14,7 @@
 #include "base/room.h"
 #include "base/trust.h"
 #include "fs/control.h"
+#include "fs/control_seal.h"
 #include "fs/hidden.h"
 #include "fs/mount_setup.h"
 #include "fs/ops.h"
@@ -309,6 +310,9 @@ static void open_records(struct program *program)
     error = grants_open(program->state_fd, NULL, NULL, &fs->grants);
     if (error < 0)
         room_fail("the grants cannot be read: %s", strerror(-error));
+    error = seals_open(program->state_fd, &fs->seals);
+    if (error < 0)
+        room_fail("the seals cannot be read: %s", strerror(-error));
 }
 
 static void open_access(struct program *program, int policy_fd)
@@ -321,6 +325,7 @@ static void open_access(struct program *program, int policy_fd)
                            program->state_fd, &fs->access);
     if (error < 0)
         room_fail("the access policy was not taken: %s", strerror(-error));
+    access_set_seals(fs->access, fs->seals);
     program->proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (program->proc_fd < 0 || caller_table_new(program->proc_fd, &fs->callers) < 0)
         room_fail("/proc cannot be opened: %s", strerror(errno));
@@ -394,6 +399,8 @@ static void start(struct program *program, struct ipc_message *message)
     program->state_fd = steal_fd(&fds[MOUNT_FD_STATE]);
     open_records(program);
     open_access(program, fds[MOUNT_FD_POLICY]);
+    if (delivery_new(fds[MOUNT_FD_OPEN_FILES], &fs->delivery) < 0)
+        room_fail("the table of open files was not taken");
     open_provide(program);
     record_life(fs, AUDIT_START);
     int error = record_policy(fs);
@@ -416,6 +423,8 @@ static int begin_session(struct program *program)
     if (fcntl(ROOM_FD, F_SETFL, O_NONBLOCK) < 0)
         return -errno;
     int error = session_new(program->fuse_fd, ops_table(), fs, &fs->session);
+    if (error == 0)
+        seal_apply(fs); /* a crash may have come between seal and effect */
     return error < 0 ? error : -pthread_create(&program->loop, NULL, loop_run, program);
 }
 
@@ -436,10 +445,12 @@ static void end(struct program *program)
     alerts_free(fs->alerts);
     access_free(fs->access);
     grants_close(fs->grants);
+    seals_close(fs->seals);
     caller_table_free(fs->callers);
     cleanup_close(&program->proc_fd);
     cleanup_close(&program->state_fd);
     session_free(fs->session);
+    delivery_free(fs->delivery);
     keys_client_free(program->keys);
     hidden_free(fs->hidden);
     why_free(fs->why);

@@ -13,6 +13,7 @@ enum mount_setup_fd {
     MOUNT_FD_STATE,       /* state directory */
     MOUNT_FD_POLICY,      /* struct access_policy, sealed */
     MOUNT_FD_TRUST,       /* trust bundle, sealed */
+    MOUNT_FD_OPEN_FILES,  /* delivery_table_new() */
     MOUNT_FD_COUNT,
 };
 

@@ -11,8 +11,10 @@
 #include "fs/alerts.h"
 #include "fs/audit.h"
 #include "fs/caller.h"
+#include "fs/delivery.h"
 #include "fs/grants.h"
 #include "fs/provide.h"
+#include "fs/seals.h"
 #include "fs/session.h"
 #include "fs/why.h"
 
@@ -30,6 +32,8 @@ struct mountfs {
     struct cache *cache; /* provide's */
     struct access *access;
     struct grants *grants;
+    struct seals *seals;
+    struct delivery *delivery;
     struct audit *audit;
     struct alerts *alerts;
     struct caller_table *callers;

@@ -169,7 +169,7 @@ static bool decide_inode(fuse_req_t request, fuse_ino_t inode, enum access_want 
     const struct audit_event event = {
         .kind = kind,
         .result = AUDIT_DENIED,
-        .error = EACCES,
+        .error = access_reason_errno(decision.reason),
         .caller = &caller,
         .name = ret_entry->name.text,
         .role = access_role_name(decision.role),
@@ -177,7 +177,7 @@ static bool decide_inode(fuse_req_t request, fuse_ino_t inode, enum access_want 
         .reason = access_reason_name(decision.reason),
     };
     atomic_fetch_add(&fs->denials, 1);
-    fuse_reply_err(request, audit_write(fs->audit, &event) < 0 ? EPERM : EACCES);
+    fuse_reply_err(request, audit_write(fs->audit, &event) < 0 ? EPERM : event.error);
     return false;
 }
 

@@ -30,8 +30,14 @@ void ops_opendir(fuse_req_t request, fuse_ino_t inode, struct fuse_file_info *fi
     }
     if (inode == INODE_ROOT) {
         ops_caller(request, &caller);
-        const struct audit_event event = {.kind = AUDIT_LIST, .caller = &caller};
-        if (audit_write(fs->audit, &event) < 0) {
+        /* An empty listing would look as if there were no certificates. */
+        bool sealed = seals_cover_all(fs->seals);
+        const struct audit_event event = {.kind = AUDIT_LIST,
+                                          .result = sealed ? AUDIT_DENIED : AUDIT_OK,
+                                          .error = sealed ? EPERM : 0,
+                                          .caller = &caller,
+                                          .reason = sealed ? "sealed" : NULL};
+        if (audit_write(fs->audit, &event) < 0 || sealed) {
             fuse_reply_err(request, EPERM);
             return;
         }

@@ -95,14 +95,14 @@ static void lookup_denied(fuse_req_t request, struct caller *caller, const struc
     const struct audit_event event = {
         .kind = AUDIT_LOOKUP,
         .result = AUDIT_DENIED,
-        .error = EACCES,
+        .error = access_reason_errno(decision->reason),
         .caller = caller,
         .name = name->text,
         .role = access_role_name(decision->role),
         .affair = decision->affair,
         .reason = access_reason_name(decision->reason),
     };
-    int error = audit_write(fs->audit, &event) < 0 ? EPERM : EACCES;
+    int error = audit_write(fs->audit, &event) < 0 ? EPERM : event.error;
     ops_reply_failure(request, caller->uid, name, error, "");
 }
 

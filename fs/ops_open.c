@@ -48,7 +48,7 @@ static void refuse(struct mountfs *fs, const struct opening *opening, const stru
         return;
     }
     atomic_fetch_add(&fs->denials, 1);
-    int error = decision->reason == ACCESS_COUNT_LOST ? EPERM : EACCES;
+    int error = access_reason_errno(decision->reason);
     if (record_open(fs, opening, name, AUDIT_DENIED, error, decision, NULL) < 0)
         error = EPERM;
     ops_reply_failure(opening->request, opening->caller->uid, name, error, "");
@@ -62,9 +62,35 @@ static void fail(struct mountfs *fs, const struct opening *opening, const struct
     ops_reply_failure(opening->request, opening->caller->uid, name, error, reason);
 }
 
-/* The last gate: state, right and record, in this order, then the answer. */
-static void grant(struct mountfs *fs, const struct opening *opening,
-                  const struct cache_entry *entry)
+/* Notes the open file, puts it on record and answers. */
+static void answer(struct mountfs *fs, const struct opening *opening,
+                   const struct cache_entry *entry, const struct access_decision *decision)
+{
+    int noted = delivery_opened(fs->delivery, opening->unique, entry->inode, opening->caller->uid,
+                                delivery_affair(decision->affair));
+    if (noted < 0) {
+        fail(fs, opening, &entry->name, -noted, "too many open files");
+        return;
+    }
+    if (record_open(fs, opening, &entry->name, AUDIT_OK, 0, decision, NULL) < 0) {
+        delivery_closed(fs->delivery, opening->unique);
+        ops_reply_failure(opening->request, opening->caller->uid, &entry->name, EPERM,
+                          "audit trail");
+        return;
+    }
+    atomic_fetch_add(&fs->opens, 1);
+    why_record(fs->why, opening->caller->uid, &entry->name, 0, "");
+    opening->file->keep_cache = 1;
+    opening->file->noflush = 1;
+    opening->file->fh = opening->unique;
+    /* An open that was interrupted meanwhile is not released. */
+    if (fuse_reply_open(opening->request, opening->file) < 0 && noted != DELIVERY_KNOWN)
+        delivery_closed(fs->delivery, opening->unique);
+}
+
+/* The last checks: state, seals and right, in this order. Inside the gate. */
+static void decide(struct mountfs *fs, const struct opening *opening,
+                   const struct cache_entry *entry)
 {
     struct access_decision decision;
     const struct access_question question = {
@@ -85,17 +111,20 @@ static void grant(struct mountfs *fs, const struct opening *opening,
         refuse(fs, opening, &entry->name, &decision);
         return;
     }
-    if (record_open(fs, opening, &entry->name, AUDIT_OK, 0, &decision, NULL) < 0) {
-        ops_reply_failure(opening->request, opening->caller->uid, &entry->name, EPERM,
-                          "audit trail");
+    /* Pages that he would read are pages of theirs. */
+    if (delivery_blocked(fs->delivery, entry->inode)) {
+        fail(fs, opening, &entry->name, EPERM, "somebody under a seal still has it open");
         return;
     }
-    atomic_fetch_add(&fs->opens, 1);
-    why_record(fs->why, opening->caller->uid, &entry->name, 0, "");
-    opening->file->keep_cache = 1;
-    opening->file->noflush = 1;
-    opening->file->fh = opening->unique;
-    fuse_reply_open(opening->request, opening->file);
+    answer(fs, opening, entry, &decision);
+}
+
+static void grant(struct mountfs *fs, const struct opening *opening,
+                  const struct cache_entry *entry)
+{
+    delivery_enter(fs->delivery);
+    decide(fs, opening, entry);
+    delivery_leave(fs->delivery);
 }
 
 static void opened(struct waiter *waiter, const struct outcome *outcome)
@@ -198,6 +227,24 @@ void ops_open(fuse_req_t request, fuse_ino_t inode, struct fuse_file_info *file)
         open_certificate(fs, &opening, &entry);
 }
 
+/* A positive errno, or 0. */
+static int read_certificate(struct mountfs *fs, uint32_t inode, uint64_t offset, char *out,
+                            size_t size, size_t *ret_got)
+{
+    if (seals_cover_all(fs->seals) || delivery_blocked(fs->delivery, inode))
+        return EPERM;
+    int result = cache_read(fs->cache, inode, offset, out, size, ret_got);
+    if (result == -EIO)
+        alerts_raise(fs->alerts, ALERT_CRITICAL, ALERT_STORE, "store",
+                     "Check the disk; fetch the certificate again.",
+                     "a stored certificate is damaged");
+    else if (result < 0)
+        alerts_raise(fs->alerts, ALERT_WARNING, ALERT_KEYS, "keys",
+                     "Look at the log and at kosekictl status.",
+                     "a stored certificate could not be read: %s", strerror(-result));
+    return result < 0 ? errno_of_store(result) : result > 0 ? EIO : 0;
+}
+
 void ops_read(fuse_req_t request, fuse_ino_t inode, size_t size, off_t offset,
               struct fuse_file_info *file)
 {
@@ -205,30 +252,24 @@ void ops_read(fuse_req_t request, fuse_ino_t inode, size_t size, off_t offset,
     _cleanup_free_ char *out = malloc(size ? size : 1);
     size_t got = 0;
     int error = out ? 0 : ENOMEM;
-    if (!error && hidden_owns(inode)) {
+    delivery_enter(fs->delivery);
+    if (!error && hidden_owns(inode))
         got = hidden_read(fs, file->fh, (uint64_t)offset, out, size, &error);
-    } else if (!error) {
-        int result = cache_read(fs->cache, (uint32_t)inode, (uint64_t)offset, out, size, &got);
-        if (result == -EIO)
-            alerts_raise(fs->alerts, ALERT_CRITICAL, ALERT_STORE, "store",
-                         "Check the disk; fetch the certificate again.",
-                         "a stored certificate is damaged");
-        else if (result < 0)
-            alerts_raise(fs->alerts, ALERT_WARNING, ALERT_KEYS, "keys",
-                         "Look at the log and at kosekictl status.",
-                         "a stored certificate could not be read: %s", strerror(-result));
-        error = result < 0 ? errno_of_store(result) : result > 0 ? EIO : 0;
-    }
+    else if (!error)
+        error = read_certificate(fs, (uint32_t)inode, (uint64_t)offset, out, size, &got);
     if (error)
         fuse_reply_err(request, error);
     else
         fuse_reply_buf(request, out, got);
+    delivery_leave(fs->delivery);
 }
 
 void ops_release(fuse_req_t request, fuse_ino_t inode, struct fuse_file_info *file)
 {
     struct mountfs *fs = ops_fs(request);
     struct cache_entry entry;
+    if (!hidden_owns(inode))
+        delivery_closed(fs->delivery, file->fh);
     if (hidden_owns(inode)) {
         hidden_release(fs, file->fh);
     } else if (cache_find_inode(fs->cache, (uint32_t)inode, &entry) == 0) {

@@ -14,7 +14,8 @@ struct figures {
     struct cache_statistics store;
     struct audit_status audit;
     struct alerts_counts alerts;
-    uint64_t opens, denials, failures;
+    uint64_t opens, denials, failures, seals;
+    bool sealed;
     int64_t uptime_s;
     char policy_version[ACCESS_VERSION_SIZE];
     uint8_t policy_sha256[SHA256_SIZE];
@@ -30,6 +31,8 @@ static void gather(struct mountfs *fs, struct figures *figures)
     audit_status(fs->audit, &figures->audit);
     alerts_counts(fs->alerts, &figures->alerts);
     access_version(fs->access, figures->policy_version, figures->policy_sha256);
+    figures->seals = seals_count(fs->seals);
+    figures->sealed = seals_cover_all(fs->seals);
     figures->opens = atomic_load(&fs->opens);
     figures->denials = atomic_load(&fs->denials);
     figures->failures = atomic_load(&fs->failures);
@@ -41,6 +44,8 @@ static void gather(struct mountfs *fs, struct figures *figures)
 /* "ok" unless something keeps certificates from being served, or somebody should look. */
 static const char *overall(const struct figures *figures)
 {
+    if (figures->sealed)
+        return "sealed";
     if (figures->audit.error)
         return "suspended";
     if (!figures->provide.link_up || !figures->provide.verify_up)
@@ -61,7 +66,8 @@ static struct json *requests_object(const struct figures *figures)
     if (!object || set_number(object, "opens", figures->opens) < 0 ||
         set_number(object, "denials", figures->denials) < 0 ||
         set_number(object, "failures", figures->failures) < 0 ||
-        set_number(object, "waiting", figures->provide.waiters) < 0)
+        set_number(object, "waiting", figures->provide.waiters) < 0 ||
+        set_number(object, "seals", figures->seals) < 0)
         return NULL;
     return steal_ptr(&object);
 }
@@ -174,6 +180,7 @@ char *status_metrics(struct mountfs *fs)
         {"denials_total", "counter", "Requests without a right.", figures->denials},
         {"failures_total", "counter", "Requests that ended with an error.", figures->failures},
         {"waiting", "gauge", "Requests that wait.", figures->provide.waiters},
+        {"seals", "gauge", "Emergency seals in force.", figures->seals},
         {"link_up", "gauge", "1 if the link process runs.", figures->provide.link_up},
         {"lookups_total", "counter", "HEAD requests.", figures->provide.lookups},
         {"fetches_total", "counter", "GET requests.", figures->provide.fetches},

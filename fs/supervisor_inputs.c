@@ -5,6 +5,7 @@
 #include "base/memfd.h"
 #include "fs/access_policy.h"
 #include "fs/audit.h"
+#include "fs/delivery.h"
 #include "fs/supervisor_exit.h"
 #include "fs/supervisor_files.h"
 #include "fs/supervisor_state.h"
@@ -116,6 +117,7 @@ int supervisor_inputs_read(const char *config_path, struct supervisor_inputs *re
                                        .trust_fd = -1,
                                        .policy_fd = -1,
                                        .state_fd = -1,
+                                       .open_files_fd = -1,
                                        .control.fd = -1};
     bool trusted = check_config_file(config_path) == 0;
     if (config_read(config_path, supervisor_complain, NULL, &inputs.config) < 0)
@@ -136,13 +138,19 @@ int supervisor_inputs_claim(struct supervisor_inputs *inputs)
     if (code == 0)
         code = control_socket_open(mount->control_socket, inputs->accounts.control_group,
                                    &inputs->control);
+    if (code == 0)
+        inputs->open_files_fd = delivery_table_new();
+    if (code == 0 && inputs->open_files_fd < 0) {
+        log_error("no memory file for the open files: %s", strerror(-inputs->open_files_fd));
+        code = EXIT_OSERR;
+    }
     return code;
 }
 
 void supervisor_inputs_done(struct supervisor_inputs *inputs)
 {
-    int *const fds[] = {&inputs->ca_fd, &inputs->certificate_fd, &inputs->trust_fd,
-                        &inputs->policy_fd, &inputs->state_fd};
+    int *const fds[] = {&inputs->ca_fd,     &inputs->certificate_fd, &inputs->trust_fd,
+                        &inputs->policy_fd, &inputs->state_fd,       &inputs->open_files_fd};
     for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
         cleanup_close(fds[i]);
         *fds[i] = -1;

@@ -20,6 +20,7 @@ struct supervisor_inputs {
     int ca_fd, certificate_fd; /* sealed */
     int trust_fd, policy_fd;   /* sealed; replaced by a reload */
     int state_fd;
+    int open_files_fd; /* table of fs/delivery.h; as old as the mount */
     struct control_socket control;
 };
 

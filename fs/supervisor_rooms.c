@@ -84,6 +84,7 @@ static int send_mount_setup(struct rooms *rooms, struct child *child)
         [MOUNT_FD_STATE] = inputs->state_fd,
         [MOUNT_FD_POLICY] = inputs->policy_fd,
         [MOUNT_FD_TRUST] = inputs->trust_fd,
+        [MOUNT_FD_OPEN_FILES] = inputs->open_files_fd,
     };
     return send_or_kill(child, ROOM_SETUP, &setup, sizeof setup, fds, MOUNT_FD_COUNT);
 }

@@ -25,6 +25,7 @@ static const char usage_text[] =
     "  fetch [--again] NAME             fetch and verify now; also what was rejected\n"
     "  access explain USER NAME         why a user may read a certificate, or not\n"
     "  grants | grant | revoke          rights to single certificates\n"
+    "  seal | unseal ID | seals         stop serving at once: all, an affair, a user, a name\n"
     "  pending | confirm ID             commands that wait for a second person\n"
     "  reload                           trust, schemas and access policy anew, as SIGHUP does\n"
     "  alerts [list | ack ID]           what somebody should look at\n"
