@@ -7,7 +7,8 @@
 #include <jansson.h>
 #include <string.h>
 
-#undef json_is_object /* jansson's macro; ours is a function */
+#undef json_is_array /* jansson's macros; ours are functions */
+#undef json_is_object
 
 enum { NESTING_MAX = 16, HEX_MAX = 128 };
 
