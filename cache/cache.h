@@ -65,7 +65,8 @@ struct cache *cache_close(struct cache *cache);
  * they still are when another store takes its place, as a file handle kept by NFS must be. */
 uint32_t cache_generation(const struct cache *cache);
 
-/* Wipes the data keys that are kept in clear. The next read unwraps its key anew. Any thread. */
+/* Wipes the data keys and the entries that are kept in clear. The next read unwraps its key anew.
+ * Any thread. */
 void cache_forget_keys(struct cache *cache);
 
 enum cache_state {
@@ -94,6 +95,8 @@ struct cache_entry {
 
 _must_use_ int cache_find(struct cache *cache, const struct certname *name,
                           struct cache_entry *ret_entry); /* CACHE_MISS */
+/* The entries asked for last are kept in clear (cache/warm_entries.h), each only until the next
+ * commit: after a change there is nothing to call. */
 _must_use_ int cache_find_inode(struct cache *cache, uint32_t inode,
                                 struct cache_entry *ret_entry); /* CACHE_MISS */
 

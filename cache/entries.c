@@ -20,16 +20,32 @@ int cache_find(struct cache *cache, const struct certname *name, struct cache_en
     return r;
 }
 
+/* An entry that was read before a commit and is remembered after it is never found again, but would
+ * stay in memory when the commit erased it. */
+static void remember(struct cache *cache, const struct cache_entry *entry, uint64_t transaction)
+{
+    uint64_t newest;
+    warm_entries_add(cache->warm_entries, entry, transaction);
+    if (store_newest(cache, &newest) < 0 || newest != transaction)
+        warm_entries_forget(cache->warm_entries, entry->inode);
+}
+
 int cache_find_inode(struct cache *cache, uint32_t inode, struct cache_entry *ret_entry)
 {
     _cleanup_transaction_ MDB_txn *transaction = NULL;
     struct entry_row row;
-    int r = store_begin(cache, MDB_RDONLY, &transaction);
+    uint64_t newest;
+    int r = store_newest(cache, &newest);
+    if (r < 0 || warm_entries_find(cache->warm_entries, inode, newest, ret_entry))
+        return r;
+    r = store_begin(cache, MDB_RDONLY, &transaction);
     if (r == 0)
         r = entry_get(cache, transaction, inode, &row);
-    if (r == 0)
-        *ret_entry = row.entry;
-    return r;
+    if (r != 0)
+        return r;
+    remember(cache, &row.entry, mdb_txn_id(transaction));
+    *ret_entry = row.entry;
+    return 0;
 }
 
 static int add_name(struct cache *cache, MDB_txn *transaction, const struct certname *name,

@@ -87,7 +87,7 @@ static int load_batch(struct cache *cache, struct erasure *ret_batch, unsigned *
 }
 
 /* Keys in memory go last: a reader that finds the slot erased cannot bring one back. They go even
- * if the disk fails. */
+ * if the disk fails, and so does what the entry said of the content. */
 static int overwrite_slots(struct cache *cache, const struct erasure *batch, unsigned count)
 {
     int r = 0;
@@ -95,8 +95,10 @@ static int overwrite_slots(struct cache *cache, const struct erasure *batch, uns
         r = slots_erase(&cache->slots, batch[i].slot);
     if (r == 0)
         r = slots_sync(&cache->slots);
-    for (unsigned i = 0; i < count; i++)
+    for (unsigned i = 0; i < count; i++) {
         data_keys_drop(cache->data_keys, batch[i].slot, batch[i].generation);
+        warm_entries_forget(cache->warm_entries, batch[i].inode);
+    }
     return r;
 }
 

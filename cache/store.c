@@ -26,6 +26,8 @@ static int new_cache(const struct cache_settings *settings, struct cache **ret_c
     if (cache->directory_fd < 0)
         return -errno;
     int r = data_keys_new(&cache->data_keys);
+    if (r == 0)
+        r = warm_entries_new(&cache->warm_entries);
     if (r < 0)
         return r;
     *ret_cache = steal_ptr(&cache);
@@ -111,6 +113,7 @@ int cache_open(const struct cache_settings *settings, char *ret_message, struct 
 void cache_forget_keys(struct cache *cache)
 {
     data_keys_forget(cache->data_keys);
+    warm_entries_forget_all(cache->warm_entries);
 }
 
 struct cache *cache_close(struct cache *cache)
@@ -121,6 +124,7 @@ struct cache *cache_close(struct cache *cache)
         mdb_env_close(cache->environment);
     slots_close(&cache->slots);
     data_keys_free(cache->data_keys);
+    warm_entries_free(cache->warm_entries);
     pool_wipe(&cache->pool);
     data_key_wipe(&cache->store_key);
     cleanup_close(&cache->lock_fd);

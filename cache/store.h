@@ -5,8 +5,8 @@
  * Rows that say something about a certificate are sealed under the store key (AES-256-GCM, bound to
  * table and key of the row), so that a damaged, swapped or foreign row is told from a good one.
  *
- * Locks, in order of acquisition: LMDB's writer lock, then that of data_keys. Neither is held
- * while kosekifs-keys is asked.
+ * Locks, in order of acquisition: LMDB's writer lock, then those of data_keys and warm_entries.
+ * None is held while kosekifs-keys is asked.
  */
 #ifndef CACHE_STORE_H
 #define CACHE_STORE_H
@@ -14,6 +14,7 @@
 #include "cache/cache.h"
 #include "cache/data_keys.h"
 #include "cache/pool.h"
+#include "cache/warm_entries.h"
 #include "cache/record.h"
 #include "cache/slots.h"
 
@@ -45,6 +46,7 @@ struct cache {
     uint8_t store_id[STORE_ID_SIZE];
     struct data_key store_key;
     struct data_keys *data_keys;
+    struct warm_entries *warm_entries;
     struct slots slots;
     struct pool pool;      /* the writing thread, as the next */
     bool erasures_pending; /* some erasure has not been finished */
@@ -57,6 +59,9 @@ _must_use_ int store_error(int lmdb_result);
 _must_use_ int store_begin(struct cache *cache, unsigned flags, MDB_txn **ret_transaction);
 /* Ends the transaction in any case; durable after 0. A full disk is -ENOSPC. */
 _must_use_ int store_commit(struct cache *cache, MDB_txn **transaction);
+
+/* The number of the transaction that was committed last; mdb_txn_id() of one that reads it. */
+_must_use_ int store_newest(struct cache *cache, uint64_t *ret_transaction);
 
 static inline void cleanup_transaction(MDB_txn **slot)
 {

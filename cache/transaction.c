@@ -23,6 +23,15 @@ int store_begin(struct cache *cache, unsigned flags, MDB_txn **ret_transaction)
     return store_error(mdb_txn_begin(cache->environment, NULL, flags, ret_transaction));
 }
 
+int store_newest(struct cache *cache, uint64_t *ret_transaction)
+{
+    MDB_envinfo info;
+    int r = store_error(mdb_env_info(cache->environment, &info));
+    if (r == 0)
+        *ret_transaction = info.me_last_txnid;
+    return r;
+}
+
 int store_commit(struct cache *cache, MDB_txn **transaction)
 {
     int r = store_error(mdb_txn_commit(steal_ptr(transaction)));

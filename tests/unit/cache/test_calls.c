@@ -44,6 +44,12 @@ static void test_names_get_lasting_numbers(void **state)
     assert_memory_equal(&again, &second, sizeof again);
     assert_string_equal(again.name.text, "b_2.xml");
 
+    for (unsigned i = 0; i < 2; i++) { /* the second time from memory, then from the disk again */
+        assert_int_equal(cache_find_inode(store.cache, second.inode, &again), 0);
+        assert_memory_equal(&again, &second, sizeof again);
+        cache_forget_keys(store.cache);
+    }
+
     /* News of a known name: number and first sight stay. */
     assert_int_equal(cache_upsert(store.cache, &a, 12, 22, "\"y\"", 99, &again), 0);
     assert_int_equal(again.inode, first.inode);

@@ -13,12 +13,21 @@
 
 enum { READERS = 4, NAMES = 5, ROUNDS = 400, SIZE_MAX_HERE = 200000 };
 
+/* What the entry of a name must say when no change of it is under way; atomic. */
+struct promise {
+    unsigned begun, done; /* changes */
+    unsigned state;
+    size_t size;
+};
+
 struct shared {
     struct store store;
     int stop;       /* atomic */
     unsigned reads; /* atomic, as the next: what the readers met */
     unsigned misses;
     unsigned wrong;
+    unsigned promised; /* entries that could be compared */
+    struct promise promises[NAMES];
 };
 
 /* The first four bytes of a content tell its seed. */
@@ -52,6 +61,22 @@ static void read_once(struct shared *shared, uint32_t inode, uint8_t *buffer)
         count(&shared->wrong);
 }
 
+/* An entry kept in memory must not outlive the change that came after it. */
+static void find_once(struct shared *shared, unsigned number)
+{
+    struct promise *promise = &shared->promises[number];
+    struct cache_entry entry;
+    unsigned done = __atomic_load_n(&promise->done, __ATOMIC_SEQ_CST);
+    unsigned state = __atomic_load_n(&promise->state, __ATOMIC_SEQ_CST);
+    size_t size = __atomic_load_n(&promise->size, __ATOMIC_SEQ_CST);
+    int r = cache_find_inode(shared->store.cache, CACHE_INODE_FIRST + number, &entry);
+    if (__atomic_load_n(&promise->begun, __ATOMIC_SEQ_CST) != done || done == 0)
+        return;
+    count(&shared->promised);
+    if (r != 0 || entry.state != state || entry.size != size)
+        count(&shared->wrong);
+}
+
 static void *run_reader(void *argument)
 {
     struct shared *shared = argument;
@@ -65,6 +90,8 @@ static void *run_reader(void *argument)
         uint32_t cursor = 0;
         size_t filled;
         read_once(shared, CACHE_INODE_FIRST + turn++ % NAMES, buffer);
+        for (unsigned i = 0; i < 20 * NAMES; i++)
+            find_once(shared, i % NAMES);
         if (cache_find(shared->store.cache, &name, &entry) < 0 ||
             cache_verdict(shared->store.cache, &name, verdict) < 0 ||
             cache_list(shared->store.cache, &cursor, page, 3, &filled) != 0 ||
@@ -103,6 +130,18 @@ static void write_once(struct store *store, unsigned round, size_t *sizes, uint3
     }
 }
 
+static void write_promised(struct shared *shared, unsigned round, size_t *sizes, uint32_t *seeds)
+{
+    struct promise *promise = &shared->promises[round % NAMES];
+    unsigned phase = round / NAMES % 5;
+    __atomic_add_fetch(&promise->begun, 1, __ATOMIC_SEQ_CST);
+    write_once(&shared->store, round, sizes, seeds);
+    unsigned state = phase == 2 ? CACHE_WITHHELD : phase == 4 ? CACHE_KNOWN : CACHE_STORED;
+    __atomic_store_n(&promise->state, state, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&promise->size, sizes[round % NAMES], __ATOMIC_SEQ_CST);
+    __atomic_store_n(&promise->done, promise->begun, __ATOMIC_SEQ_CST);
+}
+
 static void test_readers_and_a_writer(void **state)
 {
     (void)state;
@@ -115,13 +154,14 @@ static void test_readers_and_a_writer(void **state)
     for (unsigned i = 0; i < READERS; i++)
         assert_int_equal(pthread_create(&readers[i], NULL, run_reader, &shared), 0);
     for (unsigned round = 0; round < ROUNDS; round++)
-        write_once(&shared.store, round, sizes, seeds);
+        write_promised(&shared, round, sizes, seeds);
     __atomic_store_n(&shared.stop, 1, __ATOMIC_RELAXED);
     for (unsigned i = 0; i < READERS; i++)
         pthread_join(readers[i], NULL);
-    print_message("%u reads, %u misses\n", shared.reads, shared.misses);
+    print_message("%u reads, %u misses, %u entries\n", shared.reads, shared.misses,
+                  shared.promised);
     assert_int_equal(shared.wrong, 0);
-    assert_true(shared.reads > 0 && shared.misses > 0);
+    assert_true(shared.reads > 0 && shared.misses > 0 && shared.promised > 0);
     store_remove(&shared.store);
 }
 
