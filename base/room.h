@@ -48,12 +48,17 @@ enum room_message {
     ROOM_FAILED,    /* from the child: text of at most ROOM_TEXT_MAX bytes, no NUL needed */
     ROOM_PEER,      /* to the child: struct room_peer and one connected descriptor */
     ROOM_TRUST,     /* to mount and verify: one sealed memory file with the trust bundle */
-    ROOM_MOUNTED,   /* to mount, once it is ready: one descriptor, /dev/fuse of the mount */
-    ROOM_POLICY, /* to mount: one sealed memory file with the access policy (fs/access_policy.h) */
-    ROOM_SINK,   /* to mount: uint32_t (enum audit_sink_kind) and one connected socket */
+    ROOM_MOUNTED, /* to mount, once it is ready: struct room_mounted and two descriptors, /dev/fuse
+                     of the mount and its request journal (fs/journal.h) */
+    ROOM_POLICY,  /* to mount: one sealed memory file with the access policy (fs/access_policy.h) */
+    ROOM_SINK,    /* to mount: uint32_t (enum audit_sink_kind) and one connected socket */
     ROOM_KILL, /* from mount: struct room_peer; that child misbehaves, replace it. From verify: its
                   own schema process */
     ROOM_RELOAD, /* from mount: trust and access policy anew, as SIGHUP does; no payload */
+};
+
+struct room_mounted {
+    uint32_t fault; /* the last kosekifs-mount ended by its own fault */
 };
 
 struct room_peer {

@@ -232,6 +232,7 @@ int child_start(struct child *child, const struct child_identity *identity,
     child->room_fd = steal_fd(&ours);
     child->state = CHILD_STARTED;
     child->told = false;
+    child->condemned = false;
     child->started_ms = clock_monotonic_ms();
     return 0;
 }
@@ -250,6 +251,7 @@ bool child_reap(struct child *child, int *ret_status)
     cleanup_close(&child->room_fd);
     child->room_fd = -1;
     child->pid = 0;
+    child->was_ready = child->state == CHILD_READY;
     child->state = CHILD_ABSENT;
     child->deadline_ms = 0;
     *ret_status = status;
@@ -267,8 +269,8 @@ const char *child_status_text(int status)
     return text;
 }
 
-void child_kill(const struct child *child)
+void child_kill(struct child *child)
 {
-    if (child->pid > 0)
-        kill(child->pid, SIGKILL);
+    if (child->pid > 0 && kill(child->pid, SIGKILL) == 0)
+        child->condemned = true;
 }

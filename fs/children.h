@@ -32,7 +32,9 @@ struct child {
     int room_fd;         /* our end, non-blocking; -1 when absent */
     int64_t deadline_ms; /* when started: of ROOM_READY; when absent: when to start, 0 = never */
     int64_t started_ms;
-    int64_t delay_ms; /* before the next restart */
+    bool was_ready;  /* when absent: whether it came so far */
+    bool condemned;  /* we ended it ourselves: that is its fault */
+    unsigned faults; /* how often in a row it ended by its own fault */
 };
 
 void child_init(struct child *child, enum room_role role, uint32_t index);
@@ -54,6 +56,6 @@ _must_use_ bool child_reap(struct child *child, int *ret_status);
 const char *child_status_text(int status);
 
 /* SIGKILL; the end is seen by child_reap(). */
-void child_kill(const struct child *child);
+void child_kill(struct child *child);
 
 #endif

@@ -19,7 +19,8 @@ enum {
     WHY_INODE_FIRST = 1u << 31,
     WHY_NAMES_MAX = 1024,
     OPEN_TEXTS_MAX = 4096,
-    HIDDEN_TEXT_MAX = 256 * 1024,
+    HANDLE_SIZE_BITS = 19, /* the lower bits of a handle are the size of its text */
+    HIDDEN_TEXT_MAX = (1 << HANDLE_SIZE_BITS) / 2,
 };
 
 struct open_text {
@@ -31,7 +32,6 @@ struct open_text {
 
 struct hidden {
     pthread_mutex_t lock; /* guards all below */
-    uint64_t next_handle;
     unsigned open_count;
     struct open_text *open;
     uint32_t next_name;
@@ -44,7 +44,6 @@ struct hidden *hidden_new(void)
     if (!hidden)
         return NULL;
     pthread_mutex_init(&hidden->lock, NULL);
-    hidden->next_handle = 1;
     return hidden;
 }
 
@@ -232,7 +231,9 @@ static int make_text(struct mountfs *fs, struct caller *caller, uint64_t inode, 
     return report_text(fs, caller, inode, ret_text);
 }
 
-int hidden_open(struct mountfs *fs, struct caller *caller, uint64_t inode, uint64_t *ret_handle)
+/* Makes the text and keeps it, under `handle` or under one made of `unique` and its size. */
+static int keep_text(struct mountfs *fs, struct caller *caller, uint64_t inode, uint64_t unique,
+                     uint64_t *handle)
 {
     _cleanup_free_ char *text = NULL;
     int error = make_text(fs, caller, inode, &text);
@@ -243,10 +244,12 @@ int hidden_open(struct mountfs *fs, struct caller *caller, uint64_t inode, uint6
         return ENOMEM;
     open->size = strnlen(text, HIDDEN_TEXT_MAX);
     open->text = steal_ptr(&text);
+    if (unique)
+        *handle = unique << HANDLE_SIZE_BITS | open->size;
+    open->handle = *handle;
     pthread_mutex_lock(&fs->hidden->lock);
     bool room = fs->hidden->open_count < OPEN_TEXTS_MAX;
     if (room) {
-        *ret_handle = open->handle = fs->hidden->next_handle++;
         open->next = fs->hidden->open;
         fs->hidden->open = open;
         fs->hidden->open_count++;
@@ -257,20 +260,42 @@ int hidden_open(struct mountfs *fs, struct caller *caller, uint64_t inode, uint6
     return room ? 0 : EAGAIN;
 }
 
-size_t hidden_read(struct mountfs *fs, uint64_t handle, uint64_t offset, char *out, size_t size,
-                   int *ret_error)
+int hidden_open(struct mountfs *fs, struct caller *caller, uint64_t inode, uint64_t unique,
+                uint64_t *ret_handle)
 {
-    size_t got = 0;
-    pthread_mutex_lock(&fs->hidden->lock);
-    const struct open_text *open = fs->hidden->open;
+    return keep_text(fs, caller, inode, unique, ret_handle);
+}
+
+static bool copy_part(struct hidden *hidden, uint64_t handle, uint64_t offset, char *out,
+                      size_t size, size_t *ret_got)
+{
+    pthread_mutex_lock(&hidden->lock);
+    const struct open_text *open = hidden->open;
     while (open && open->handle != handle)
         open = open->next;
     if (open && offset < open->size) {
-        got = open->size - offset < size ? open->size - offset : size;
-        memcpy(out, open->text + offset, got);
+        *ret_got = open->size - offset < size ? open->size - offset : size;
+        memcpy(out, open->text + offset, *ret_got);
     }
-    pthread_mutex_unlock(&fs->hidden->lock);
-    *ret_error = open ? 0 : ESTALE;
+    pthread_mutex_unlock(&hidden->lock);
+    return open != NULL;
+}
+
+size_t hidden_read(struct mountfs *fs, struct caller *caller, uint64_t inode, uint64_t handle,
+                   uint64_t offset, char *out, size_t size, int *ret_error)
+{
+    size_t got = 0;
+    *ret_error = 0;
+    if (copy_part(fs->hidden, handle, offset, out, size, &got))
+        return got;
+    /* Opened in an earlier life of kosekifs-mount. */
+    if (offset == 0) {
+        *ret_error = keep_text(fs, caller, inode, 0, &handle);
+        if (*ret_error == 0)
+            copy_part(fs->hidden, handle, offset, out, size, &got);
+    } else if (offset < (handle & ((1u << HANDLE_SIZE_BITS) - 1))) {
+        *ret_error = ESTALE;
+    }
     return got;
 }
 

@@ -5,6 +5,10 @@
  *   report/NAME.json   the verdict on a certificate, for who may read it
  *   why/NAME           why the caller's own last attempt at the name failed
  * A file is made when it is opened, and its text kept until the last descriptor is closed.
+ *
+ * A handle says which open it belongs to and how long the text is, so that a reader loses nothing
+ * when kosekifs-mount is replaced: one who begins is given a new text, one who is at the end is
+ * told so. Only who is in the middle gets ESTALE, since the rest of another text would be no text.
  */
 #ifndef FS_HIDDEN_H
 #define FS_HIDDEN_H
@@ -29,13 +33,13 @@ bool hidden_exists(struct mountfs *fs, uint64_t inode);
 uint64_t hidden_lookup(struct mountfs *fs, struct caller *caller, uint64_t parent,
                        const char *name);
 
-/* Makes the text; *ret_handle stands for it. A positive errno otherwise. */
+/* Makes the text for the open with the kernel's number `unique`; *ret_handle stands for it. A
+ * positive errno otherwise. */
 _must_use_ int hidden_open(struct mountfs *fs, struct caller *caller, uint64_t inode,
-                           uint64_t *ret_handle);
-/* Copies up to `size` bytes from `offset`; a positive errno in *ret_error if the handle is not
- * known (ESTALE). */
-size_t hidden_read(struct mountfs *fs, uint64_t handle, uint64_t offset, char *out, size_t size,
-                   int *ret_error);
+                           uint64_t unique, uint64_t *ret_handle);
+/* Copies up to `size` bytes from `offset`; a positive errno in *ret_error. */
+size_t hidden_read(struct mountfs *fs, struct caller *caller, uint64_t inode, uint64_t handle,
+                   uint64_t offset, char *out, size_t size, int *ret_error);
 void hidden_release(struct mountfs *fs, uint64_t handle);
 
 #endif

@@ -16,6 +16,7 @@
 #include "fs/control.h"
 #include "fs/control_seal.h"
 #include "fs/hidden.h"
+#include "fs/journal.h"
 #include "fs/mount_setup.h"
 #include "fs/ops.h"
 #include "keys/keys_client.h"
@@ -43,6 +44,7 @@ struct program {
     int ending; /* eventfd: the loop thread shall leave */
     int state_fd, proc_fd;
     int fuse_fd; /* -1 until mounted; then the session's */
+    struct journal *journal;
 };
 
 /* --- what others tell of ---------------------------------------------------------------------- */
@@ -245,6 +247,25 @@ static int take_sink(struct mountfs *fs, struct ipc_message *message)
     return error;
 }
 
+/* The connection to the kernel, and what an earlier kosekifs-mount left on it. */
+static int take_mounted(struct program *program, struct ipc_message *message)
+{
+    struct room_mounted mounted;
+    int error = ipc_message_take(message, &mounted, sizeof mounted, 2);
+    if (error == 0 && program->fuse_fd >= 0)
+        error = -EBADMSG;
+    if (error == 0)
+        error = journal_open(message->fds[1], mounted.fault, &program->journal);
+    if (error < 0)
+        return error;
+    program->fuse_fd = steal_fd(&message->fds[0]);
+    program->fs.connection = journal_connection(program->journal);
+    if (journal_init_request(program->journal))
+        log_info("goes on where the last kosekifs-mount ended; %u requests are owed",
+                 journal_count(program->journal));
+    return 0;
+}
+
 /* False when the supervisor is gone. */
 static bool on_supervisor(struct program *program)
 {
@@ -257,8 +278,8 @@ static bool on_supervisor(struct program *program)
     int error = 0;
     if (message->type == ROOM_PEER)
         take_peer(program, message);
-    else if (message->type == ROOM_MOUNTED && message->fd_count == 1 && program->fuse_fd < 0)
-        program->fuse_fd = steal_fd(&message->fds[0]);
+    else if (message->type == ROOM_MOUNTED)
+        error = take_mounted(program, message);
     else if (message->type == ROOM_TRUST && message->fd_count == 1)
         error = take_trust(&program->fs, message->fds[0]);
     else if (message->type == ROOM_POLICY && message->fd_count == 1)
@@ -393,9 +414,8 @@ static void start(struct program *program, struct ipc_message *message)
     fs->why = why_new();
     fs->hidden = hidden_new();
     program->ending = eventfd(0, EFD_CLOEXEC);
-    if (!fs->why || !fs->hidden || program->ending < 0 ||
-        random_bytes(&fs->connection, sizeof fs->connection) < 0)
-        room_fail("memory, descriptors or randomness are short");
+    if (!fs->why || !fs->hidden || program->ending < 0)
+        room_fail("memory or descriptors are short");
     program->state_fd = steal_fd(&fds[MOUNT_FD_STATE]);
     open_records(program);
     open_access(program, fds[MOUNT_FD_POLICY]);
@@ -422,7 +442,7 @@ static int begin_session(struct program *program)
     /* A supervisor that does not listen must not stop a thread that has an alert for it. */
     if (fcntl(ROOM_FD, F_SETFL, O_NONBLOCK) < 0)
         return -errno;
-    int error = session_new(program->fuse_fd, ops_table(), fs, &fs->session);
+    int error = session_new(program->fuse_fd, program->journal, ops_table(), fs, &fs->session);
     if (error == 0)
         seal_apply(fs); /* a crash may have come between seal and effect */
     return error < 0 ? error : -pthread_create(&program->loop, NULL, loop_run, program);
@@ -450,6 +470,7 @@ static void end(struct program *program)
     cleanup_close(&program->proc_fd);
     cleanup_close(&program->state_fd);
     session_free(fs->session);
+    journal_close(program->journal);
     delivery_free(fs->delivery);
     keys_client_free(program->keys);
     hidden_free(fs->hidden);

@@ -40,7 +40,7 @@ struct mountfs {
     struct why *why;
     struct hidden *hidden;
     struct session *session;
-    uint64_t connection; /* drawn at random at each mount */
+    uint64_t connection; /* drawn at random at each mount; kept by those who take it over */
     int64_t started_s;
     /* "NAME=LEVEL …": checks whose level the operator changed; written by the loop thread. */
     pthread_mutex_t relaxed_lock;

@@ -79,16 +79,32 @@ struct parked *parked_new(fuse_req_t request, const struct certname *name,
     parked->pid = context->pid;
     parked->name = *name;
     parked->unique = session_current_unique();
+    if (session_park(ops_fs(request)->session, &parked->place) < 0) {
+        free(parked);
+        return NULL;
+    }
+    /* The kernel tells of a signal once, and may have told whoever was killed. */
+    atomic_store(&parked->waiter.interrupted, session_current_replayed() && context->pid != 0);
     fuse_req_interrupt_func(request, parked_interrupted, parked);
     return parked;
 }
 
-fuse_req_t parked_end(struct parked *parked)
+fuse_req_t parked_request(struct parked *parked)
 {
-    fuse_req_t request = parked->request;
-    fuse_req_interrupt_func(request, NULL, NULL);
+    fuse_req_interrupt_func(parked->request, NULL, NULL);
+    return parked->request;
+}
+
+void parked_done(struct mountfs *fs, struct parked *parked)
+{
+    session_unpark(fs->session, parked->place);
     free(parked);
-    return request;
+}
+
+void parked_leave(struct parked *parked)
+{
+    fuse_reply_none(parked_request(parked)); /* says nothing to the kernel */
+    free(parked);
 }
 
 /* --- small requests --------------------------------------------------------------------------- */

@@ -56,15 +56,19 @@ static void lookup_hidden(fuse_req_t request, struct caller *caller, uint64_t pa
 static void looked_up(struct waiter *waiter, const struct outcome *outcome)
 {
     struct parked *parked = (struct parked *)waiter;
-    const struct certname name = parked->name;
-    uid_t uid = parked->uid;
-    fuse_req_t request = parked_end(parked);
+    if (outcome->left) {
+        parked_leave(parked);
+        return;
+    }
+    fuse_req_t request = parked_request(parked);
+    struct mountfs *fs = ops_fs(request);
     if (outcome->error == ENOENT)
-        alerts_observe_missing(ops_fs(request)->alerts, uid, name.text);
+        alerts_observe_missing(fs->alerts, parked->uid, parked->name.text);
     if (outcome->error)
-        ops_reply_failure(request, uid, &name, outcome->error, outcome->reason);
+        ops_reply_failure(request, parked->uid, &parked->name, outcome->error, outcome->reason);
     else
         ops_reply_entry(request, &outcome->entry, false);
+    parked_done(fs, parked);
 }
 
 static void lookup_upstream(fuse_req_t request, const struct caller *caller,
@@ -76,11 +80,13 @@ static void lookup_upstream(fuse_req_t request, const struct caller *caller,
     if (!error)
         return;
     if (parked)
-        parked_end(parked);
+        parked_request(parked);
     if (error == ENOENT)
         alerts_observe_missing(fs->alerts, caller->uid, name->text);
     ops_reply_failure(request, caller->uid, name, error,
                       error == ENOENT ? "the link system said so a moment ago" : "");
+    if (parked)
+        parked_done(fs, parked);
 }
 
 static void lookup_denied(fuse_req_t request, struct caller *caller, const struct certname *name,

@@ -132,22 +132,27 @@ static void opened(struct waiter *waiter, const struct outcome *outcome)
     struct parked *parked = (struct parked *)waiter;
     struct mountfs *fs = ops_fs(parked->request);
     int error = outcome->error;
+    if (outcome->left) {
+        parked_leave(parked);
+        return;
+    }
     /* Trust changed while it was stored: it is verified once more rather than refused. */
     if (!error && provide_state_of(fs->provide, &outcome->entry) == PROVIDE_UNVERIFIED) {
         error = provide_content(fs->provide, &outcome->entry.name, waiter);
         if (!error)
             return;
     }
-    struct fuse_file_info file = parked->file;
-    const struct certname name = parked->name;
     struct caller caller;
     caller_of(fs->callers, parked->uid, parked->gid, parked->pid, &caller);
-    struct opening opening = {.file = &file, .caller = &caller, .unique = parked->unique};
-    opening.request = parked_end(parked);
+    const struct opening opening = {.request = parked_request(parked),
+                                    .file = &parked->file,
+                                    .caller = &caller,
+                                    .unique = parked->unique};
     if (error)
-        fail(fs, &opening, &name, error, outcome->reason);
+        fail(fs, &opening, &parked->name, error, outcome->reason);
     else
         grant(fs, &opening, &outcome->entry);
+    parked_done(fs, parked);
 }
 
 static void park(struct mountfs *fs, const struct opening *opening, const struct cache_entry *entry)
@@ -159,8 +164,10 @@ static void park(struct mountfs *fs, const struct opening *opening, const struct
     if (!error)
         return;
     if (parked)
-        parked_end(parked);
+        parked_request(parked);
     fail(fs, opening, &entry->name, error, "");
+    if (parked)
+        parked_done(fs, parked);
 }
 
 static void open_certificate(struct mountfs *fs, const struct opening *opening,
@@ -210,7 +217,7 @@ void ops_open(fuse_req_t request, fuse_ino_t inode, struct fuse_file_info *file)
     }
     ops_caller(request, &caller);
     if (hidden_owns(inode)) {
-        int error = hidden_open(fs, &caller, inode, &file->fh);
+        int error = hidden_open(fs, &caller, inode, session_current_unique(), &file->fh);
         file->direct_io = 1;
         file->noflush = 1;
         if (error)
@@ -253,10 +260,13 @@ void ops_read(fuse_req_t request, fuse_ino_t inode, size_t size, off_t offset,
     size_t got = 0;
     int error = out ? 0 : ENOMEM;
     delivery_enter(fs->delivery);
-    if (!error && hidden_owns(inode))
-        got = hidden_read(fs, file->fh, (uint64_t)offset, out, size, &error);
-    else if (!error)
+    if (!error && hidden_owns(inode)) {
+        struct caller caller;
+        ops_caller(request, &caller);
+        got = hidden_read(fs, &caller, inode, file->fh, (uint64_t)offset, out, size, &error);
+    } else if (!error) {
         error = read_certificate(fs, (uint32_t)inode, (uint64_t)offset, out, size, &got);
+    }
     if (error)
         fuse_reply_err(request, error);
     else

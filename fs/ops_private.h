@@ -53,13 +53,18 @@ struct parked {
     pid_t pid;
     struct certname name;
     uint64_t unique;
-    struct fuse_file_info file; /* of an open */
+    struct fuse_in_header *place; /* in the journal */
+    struct fuse_file_info file;   /* of an open */
 };
 
 /* NULL when memory is short. The interrupt function is set from here on. */
 struct parked *parked_new(fuse_req_t request, const struct certname *name,
                           void (*complete)(struct waiter *, const struct outcome *));
-/* Takes the interrupt function away, yields the request to be answered, frees the rest. */
-fuse_req_t parked_end(struct parked *parked);
+/* Takes the interrupt function away and yields the request to be answered. */
+fuse_req_t parked_request(struct parked *parked);
+/* After the reply: out of the journal. */
+void parked_done(struct mountfs *fs, struct parked *parked);
+/* kosekifs-mount is ending and the request stays in the journal for the next one. */
+void parked_leave(struct parked *parked);
 
 #endif

@@ -198,6 +198,7 @@ struct provide *provide_free(struct provide *provide)
         struct flight *flight = NULL;
         provide_lock(provide);
         flights_walk(provide->flights, first_flight, &flight);
+        flight->outcome.left = true;
         step_land(provide, flight, EIO, "the daemon is ending");
         provide_unlock(provide);
     }

@@ -52,7 +52,7 @@ struct provide_listener {
 _must_use_ int provide_new(const struct config_mount *config, struct keys_client *keys,
                            int state_fd, const struct provide_listener *listener, char *ret_message,
                            struct provide **ret_provide);
-/* Every waiter left is told EIO. */
+/* Every waiter left is told EIO, with outcome.left. */
 struct provide *provide_free(struct provide *provide);
 
 struct cache *provide_cache(struct provide *provide);

@@ -3,6 +3,7 @@
 #include "fs/session.h"
 
 #include "base/log.h"
+#include "fs/journal.h"
 
 #include <errno.h>
 #include <fuse3/fuse_lowlevel.h>
@@ -16,22 +17,34 @@
 #include <sys/uio.h>
 #include <time.h>
 
-enum { SESSION_THREAD_MAX = 64, SESSION_STACK = 512 * 1024, STOP_POLL_MS = 20 };
+enum { SESSION_STACK = 512 * 1024, STOP_POLL_MS = 20 };
 
 struct session {
     struct fuse_session *fuse;
+    struct journal *journal;
     void *context;
+    int fd; /* fuse's */
     atomic_bool stopping;
     atomic_uint running; /* threads that still answer */
     sem_t ended;         /* posted when a thread leaves, and by session_stop() */
 };
 
-static _Thread_local uint64_t current_unique;
-static _Thread_local bool answering_init;
+/* The request that this thread answers now. */
+static _Thread_local struct current {
+    struct fuse_in_header *place;
+    uint64_t unique;
+    bool replayed, kept;  /* kept: in its small place, for later */
+    bool offers_parallel; /* an INIT that offers parallel directory operations */
+} current;
 
 uint64_t session_current_unique(void)
 {
-    return current_unique;
+    return current.unique;
+}
+
+bool session_current_replayed(void)
+{
+    return current.replayed;
 }
 
 void *session_context(const struct session *session)
@@ -39,43 +52,105 @@ void *session_context(const struct session *session)
     return session->context;
 }
 
-/* Notes the request's number, and whether the kernel's INIT offers parallel directory operations.
+int session_park(struct session *session, struct fuse_in_header **ret_place)
+{
+    /* One that is replayed from a small place stays there. */
+    if (journal_is_parked(session->journal, current.place)) {
+        *ret_place = current.place;
+        current.kept = true;
+        return 0;
+    }
+    return journal_park(session->journal, current.place, ret_place);
+}
+
+void session_unpark(struct session *session, struct fuse_in_header *place)
+{
+    journal_clear(session->journal, place);
+}
+
+/* Requests are read by session_thread(), into the journal; libfuse wants a function all the same.
  */
 static ssize_t session_read(int fd, void *buffer, size_t size, void *userdata)
 {
     (void)userdata;
-    ssize_t got = read(fd, buffer, size);
-    if (got < (ssize_t)sizeof(struct fuse_in_header))
-        return got;
-    struct fuse_in_header header;
-    memcpy(&header, buffer, sizeof header);
-    current_unique = header.unique;
-    answering_init = false;
-    if (header.opcode == FUSE_INIT && (size_t)got >= sizeof header + 16) {
-        struct fuse_init_in init = {0};
-        memcpy(&init, (const char *)buffer + sizeof header, 16);
-        answering_init = (init.flags & FUSE_PARALLEL_DIROPS) != 0;
-    }
-    return got;
+    return read(fd, buffer, size);
 }
 
 /* libfuse answers INIT in the thread that read it, and before anything else. */
 static ssize_t session_writev(int fd, struct iovec *iov, int count, void *userdata)
 {
     (void)userdata;
-    if (answering_init && count == 2 && iov[0].iov_len == sizeof(struct fuse_out_header) &&
+    if (current.offers_parallel && count == 2 && iov[0].iov_len == sizeof(struct fuse_out_header) &&
         iov[1].iov_len == sizeof(struct fuse_init_out)) {
         const struct fuse_out_header *header = iov[0].iov_base;
         struct fuse_init_out *init = iov[1].iov_base;
-        if (header->unique == current_unique && header->error == 0)
+        if (header->unique == current.unique && header->error == 0)
             init->flags |= FUSE_PARALLEL_DIROPS;
-        answering_init = false;
     }
     return writev(fd, iov, count);
 }
 
-int session_new(int fuse_fd, const struct fuse_lowlevel_ops *ops, void *context,
-                struct session **ret_session)
+/* Answers without asking anybody, when nobody must look at the request again. */
+static void refuse(const struct session *session, uint64_t unique)
+{
+    const struct fuse_out_header header = {.len = sizeof header, .error = -EIO, .unique = unique};
+    if (write(session->fd, &header, sizeof header) < 0 && errno != ENOENT)
+        log_warning("a request could not be refused: %s", strerror(errno));
+}
+
+static bool init_offers_parallel(const struct fuse_in_header *request)
+{
+    struct fuse_init_in init = {0};
+    if (request->opcode != FUSE_INIT || request->len < sizeof *request + 16)
+        return false;
+    memcpy(&init, request + 1, 16);
+    return init.flags & FUSE_PARALLEL_DIROPS;
+}
+
+static void answer(struct session *session, struct fuse_in_header *place, bool replayed)
+{
+    const struct fuse_buf buffer = {.mem = place, .size = place->len};
+    current = (struct current){.place = place,
+                               .unique = place->unique,
+                               .replayed = replayed,
+                               .offers_parallel = init_offers_parallel(place)};
+    if (place->opcode == FUSE_INIT)
+        journal_save_init(session->journal, place);
+    if (replayed && journal_suspected(session->journal, place)) {
+        log_error("a request that was under way at each of the last faults is given up: opcode %u",
+                  place->opcode);
+        refuse(session, place->unique);
+    } else {
+        fuse_session_process_buf(session->fuse, &buffer);
+    }
+    if (!current.kept)
+        journal_clear(session->journal, place);
+    current.place = NULL;
+}
+
+/* libfuse takes nothing else before it has seen an INIT. */
+static void replay_init(struct session *session)
+{
+    const struct fuse_in_header *saved = journal_init_request(session->journal);
+    if (!saved)
+        return;
+    const struct fuse_buf buffer = {.mem = (void *)(uintptr_t)saved, .size = saved->len};
+    current =
+        (struct current){.unique = saved->unique, .offers_parallel = init_offers_parallel(saved)};
+    fuse_session_process_buf(session->fuse, &buffer);
+}
+
+/* Those that waited wait again; for the rest each thread finds in its place what it left. */
+static void replay_parked(struct session *session)
+{
+    struct fuse_in_header *place;
+    uint32_t cursor = 0;
+    while ((place = journal_next_parked(session->journal, &cursor)))
+        answer(session, place, true);
+}
+
+int session_new(int fuse_fd, struct journal *journal, const struct fuse_lowlevel_ops *ops,
+                void *context, struct session **ret_session)
 {
     static const struct fuse_custom_io io = {.writev = session_writev, .read = session_read};
     char *arguments[] = {(char[]){"kosekifs-mount"}, NULL};
@@ -85,6 +160,8 @@ int session_new(int fuse_fd, const struct fuse_lowlevel_ops *ops, void *context,
         return -ENOMEM;
     sem_init(&session->ended, 0, 0);
     session->context = context;
+    session->journal = journal;
+    session->fd = fuse_fd;
     session->fuse = fuse_session_new(&args, ops, sizeof *ops, session);
     fuse_opt_free_args(&args);
     if (!session->fuse) {
@@ -111,19 +188,32 @@ struct session *session_free(struct session *session)
     return NULL;
 }
 
+struct session_thread {
+    struct session *session;
+    unsigned index, count;
+    pthread_t thread;
+};
+
 static void *session_thread(void *argument)
 {
-    struct session *session = argument;
-    struct fuse_buf buffer = {0};
-    while (!atomic_load(&session->stopping) && !fuse_session_exited(session->fuse)) {
-        int size = fuse_session_receive_buf(session->fuse, &buffer);
-        if (size == -EINTR)
-            continue;
-        if (size <= 0)
-            break;
-        fuse_session_process_buf(session->fuse, &buffer);
+    const struct session_thread *self = argument;
+    struct session *session = self->session;
+    /* There may have been more threads in the last life. */
+    for (unsigned i = self->index; i < JOURNAL_THREADS_MAX; i += self->count) {
+        struct fuse_in_header *left = journal_thread_place(session->journal, i);
+        if (left->len)
+            answer(session, left, true);
     }
-    free(buffer.mem);
+    struct fuse_in_header *place = journal_thread_place(session->journal, self->index);
+    while (!atomic_load(&session->stopping) && !fuse_session_exited(session->fuse)) {
+        ssize_t size = read(session->fd, place, JOURNAL_REQUEST_MAX);
+        /* ENOENT: the request was interrupted while it was handed over. */
+        if (size < 0 && (errno == EINTR || errno == EAGAIN || errno == ENOENT))
+            continue;
+        if (size < (ssize_t)sizeof *place)
+            break; /* ENODEV: unmounted */
+        answer(session, place, false);
+    }
     atomic_fetch_sub(&session->running, 1);
     session_stop(session);
     return NULL;
@@ -135,27 +225,30 @@ static void session_on_signal(int number)
 }
 
 /* A thread blocked in read(2) leaves it by a signal; one that was about to block gets the next. */
-static void session_join(struct session *session, const pthread_t *threads, unsigned count)
+static void session_join(struct session *session, const struct session_thread *threads,
+                         unsigned count)
 {
     const struct timespec pause = {.tv_nsec = STOP_POLL_MS * 1000000L};
     while (!atomic_load(&session->stopping))
         sem_wait(&session->ended);
     while (atomic_load(&session->running) > 0) {
         for (unsigned i = 0; i < count; i++)
-            pthread_kill(threads[i], SIGUSR1);
+            pthread_kill(threads[i].thread, SIGUSR1);
         nanosleep(&pause, NULL);
     }
     for (unsigned i = 0; i < count; i++)
-        pthread_join(threads[i], NULL);
+        pthread_join(threads[i].thread, NULL);
 }
 
 int session_run(struct session *session, unsigned count)
 {
-    pthread_t threads[SESSION_THREAD_MAX];
+    struct session_thread threads[JOURNAL_THREADS_MAX];
     struct sigaction action = {.sa_handler = session_on_signal};
     sigaction(SIGUSR1, &action, NULL);
-    if (count > SESSION_THREAD_MAX)
-        count = SESSION_THREAD_MAX;
+    if (count > JOURNAL_THREADS_MAX)
+        count = JOURNAL_THREADS_MAX;
+    replay_init(session);
+    replay_parked(session);
 
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
@@ -165,7 +258,10 @@ int session_run(struct session *session, unsigned count)
     atomic_store(&session->running, 0);
     while (started < count && !error) {
         atomic_fetch_add(&session->running, 1);
-        error = pthread_create(&threads[started], &attributes, session_thread, session);
+        threads[started] =
+            (struct session_thread){.session = session, .index = started, .count = count};
+        error = pthread_create(&threads[started].thread, &attributes, session_thread,
+                               &threads[started]);
         if (error)
             atomic_fetch_sub(&session->running, 1);
         else

@@ -2,6 +2,11 @@
  * The FUSE session on a descriptor of /dev/fuse that the supervisor mounted: the threads that read
  * requests, and what libfuse 3.14 does not do by itself.
  *
+ * The session may be one of many on the same mount, each taking over from a kosekifs-mount that
+ * ended. It is told the kernel's INIT from the journal and gives an answer that the kernel no
+ * longer waits for; then it answers what is left in the journal (fs/journal.h), some of it perhaps
+ * for the second time: the kernel says ENOENT to such a reply, and no more comes of it.
+ *
  * libfuse 3.14 never asks for FUSE_PARALLEL_DIROPS; without it one look-up that waits for the
  * network stops every other look-up and each listing of the directory. The flag is put into the
  * INIT reply on its way to the kernel.
@@ -11,19 +16,24 @@
 
 #include "base/cleanup.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct session;
+struct journal;
+struct fuse_in_header;
 struct fuse_lowlevel_ops;
 
-/* Takes fuse_fd. fuse_req_userdata() yields the session; session_context() yields `context`. */
-_must_use_ int session_new(int fuse_fd, const struct fuse_lowlevel_ops *ops, void *context,
+/* Takes fuse_fd; the journal stays the caller's. fuse_req_userdata() yields the session;
+ * session_context() yields `context`. */
+_must_use_ int session_new(int fuse_fd, struct journal *journal,
+                           const struct fuse_lowlevel_ops *ops, void *context,
                            struct session **ret_session);
 struct session *session_free(struct session *session);
 void *session_context(const struct session *session);
 
-/* Answers requests with `threads` threads until the file system is unmounted or session_stop();
- * returns 0 then. Takes SIGUSR1 for itself. */
+/* Answers what an earlier session left, then requests with `threads` threads until the file system
+ * is unmounted or session_stop(); returns 0 then. Takes SIGUSR1 for itself. */
 _must_use_ int session_run(struct session *session, unsigned threads);
 /* From any thread: lets session_run() return after the requests under way. */
 void session_stop(struct session *session);
@@ -34,5 +44,14 @@ void session_invalidate(struct session *session, uint64_t inode);
 
 /* The kernel's number of the request that the calling thread answers now. */
 uint64_t session_current_unique(void);
+/* True if it was read in an earlier life of kosekifs-mount. */
+bool session_current_replayed(void);
+
+/*
+ * The request that the calling thread answers now will be answered later: it keeps a place in the
+ * journal until session_unpark(), which follows the reply. -ENOSPC: too many wait.
+ */
+_must_use_ int session_park(struct session *session, struct fuse_in_header **ret_place);
+void session_unpark(struct session *session, struct fuse_in_header *place);
 
 #endif

@@ -98,19 +98,6 @@ static void begin_mount_room(struct supervisor *supervisor)
     supervisor->phase = PHASE_MOUNT;
 }
 
-static void mount_and_probe(struct supervisor *supervisor)
-{
-    const struct supervisor_task *task = supervisor->task;
-    int fuse_fd = -1;
-    int r = mountpoint_mount(task->mountpoint, task->source, &fuse_fd);
-    if (r < 0) {
-        supervisor_end(supervisor, r == -EPERM || r == -EACCES ? EXIT_NOPERM : EXIT_OSERR);
-        return;
-    }
-    rooms_send_mounted(rooms_find(&supervisor->rooms, ROOM_MOUNT, 0), &fuse_fd);
-    begin_probe(supervisor);
-}
-
 static void begin_running(struct supervisor *supervisor)
 {
     const struct supervisor_task *task = supervisor->task;
@@ -129,15 +116,18 @@ static void begin_running(struct supervisor *supervisor)
 
 static void advance(struct supervisor *supervisor)
 {
+    const struct child *mount = rooms_find(&supervisor->rooms, ROOM_MOUNT, 0);
     if (supervisor->ending)
         return;
-    if (supervisor->phase == PHASE_ROOMS && rooms_all_ready(&supervisor->rooms))
+    if (supervisor->phase == PHASE_ROOMS && rooms_all_ready(&supervisor->rooms)) {
         begin_mount_room(supervisor);
-    else if (supervisor->phase == PHASE_MOUNT &&
-             rooms_find(&supervisor->rooms, ROOM_MOUNT, 0)->state == CHILD_READY)
-        mount_and_probe(supervisor);
-    else if (supervisor->phase == PHASE_PROBE && supervisor->probe_pid == 0)
+    } else if (supervisor->phase == PHASE_MOUNT && mount->state == CHILD_READY) {
+        supervisor_mount(supervisor);
+        if (!supervisor->ending)
+            begin_probe(supervisor);
+    } else if (supervisor->phase == PHASE_PROBE && supervisor->probe_pid == 0) {
         begin_running(supervisor);
+    }
 }
 
 static void on_child_deadline(struct supervisor *supervisor, struct child *child)
@@ -145,7 +135,7 @@ static void on_child_deadline(struct supervisor *supervisor, struct child *child
     child->deadline_ms = 0;
     if (child->state == CHILD_ABSENT) {
         if (rooms_start(&supervisor->rooms, child) < 0 && child->state == CHILD_ABSENT)
-            rooms_schedule_restart(child);
+            rooms_schedule_restart(child, EXIT_FAILED << 8);
     } else {
         log_error("%s %s in time; it is ended", child_name(child),
                   child->room_fd < 0 ? "did not end" : "did not become ready");
@@ -276,6 +266,9 @@ static void end_all(struct supervisor *supervisor)
     if (supervisor->phase != PHASE_RUNNING ||
         !await_end(supervisor, mount, mount, END_UNMOUNTED_MS))
         end_rooms(supervisor, mount, mount, END_MOUNT_MS);
+    /* With the last copies closed, the kernel answers whoever still waits. */
+    cleanup_close(&supervisor->fuse_fd);
+    cleanup_close(&supervisor->journal_fd);
     end_rooms(supervisor, 0, mount - 1, END_OTHERS_MS);
     if (supervisor->probe_pid > 0) {
         kill(supervisor->probe_pid, SIGKILL);
@@ -289,8 +282,11 @@ static void end_all(struct supervisor *supervisor)
 int supervisor_run(const struct supervisor_task *task)
 {
     static struct supervisor supervisor; /* holds a message of 60 KiB */
-    supervisor = (struct supervisor){
-        .task = task, .trial_fd = -1, .hook.program = task->inputs->config.alerts.hook};
+    supervisor = (struct supervisor){.task = task,
+                                     .fuse_fd = -1,
+                                     .journal_fd = -1,
+                                     .trial_fd = -1,
+                                     .hook.program = task->inputs->config.alerts.hook};
     rooms_init(&supervisor.rooms, task->inputs, task->log_fd);
     supervisor.signal_fd = prepare_signals();
     if (supervisor.signal_fd < 0) {

@@ -33,6 +33,8 @@ static void on_ready(struct supervisor *supervisor, struct child *child)
     if (child->state == CHILD_STARTED) {
         rooms_set_ready(&supervisor->rooms, child);
         log_debug("%s is ready", child_name(child));
+        if (child->role == ROOM_MOUNT && supervisor->phase == PHASE_RUNNING)
+            supervisor_hand_over(supervisor);
     } else if (child->role == ROOM_VERIFY && supervisor->trial_fd >= 0 &&
                child->index == supervisor->trial_worker) {
         supervisor_trial_accepted(supervisor);
@@ -147,25 +149,11 @@ void supervisor_hear(struct supervisor *supervisor, struct child *child)
     }
 }
 
-static void on_mount_ended(struct supervisor *supervisor, int status)
-{
-    bool in_order = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    if (in_order && !mountpoint_is_mounted(supervisor->task->mountpoint)) {
-        log_info("%s was unmounted", supervisor->task->mountpoint->path);
-        supervisor_end(supervisor, 0);
-    } else {
-        log_error("kosekifs-mount %s; unmounting, certificates cannot be read until kosekifs is "
-                  "started again",
-                  child_status_text(status));
-        supervisor_end(supervisor, EXIT_FAILED);
-    }
-}
-
 static void on_schema_ended(struct supervisor *supervisor, struct child *child, int status)
 {
     if (!supervisor->rooms.schema_in_use)
         return;
-    int64_t delay_ms = rooms_schedule_restart(child);
+    int64_t delay_ms = rooms_schedule_restart(child, status);
     log_error("%s %s; it is replaced in %" PRId64 " ms", child_name(child),
               child_status_text(status), delay_ms);
 }
@@ -184,10 +172,10 @@ static void on_ended(struct supervisor *supervisor, struct child *child, int sta
         return;
     }
     if (child->role == ROOM_MOUNT) {
-        on_mount_ended(supervisor, status);
+        supervisor_mount_ended(supervisor, status);
         return;
     }
-    int64_t delay_ms = rooms_schedule_restart(child);
+    int64_t delay_ms = rooms_schedule_restart(child, status);
     log_error("%s %s; it is replaced in %" PRId64 " ms", child_name(child),
               child_status_text(status), delay_ms);
     if (child->role == ROOM_VERIFY)

@@ -6,9 +6,10 @@
 #define FS_SUPERVISOR_EXIT_H
 
 enum supervisor_exit {
-    EXIT_FAILED = 1,      /* a process could not start, or kosekifs-mount ended */
+    EXIT_FAILED = 1,      /* a process could not start, or the mount was aborted */
     EXIT_USAGE = 64,      /* command line */
     EXIT_NOINPUT = 66,    /* mount point missing or no directory */
+    EXIT_CRASHED = 70,    /* kosekifs-mount ended by its own fault again and again */
     EXIT_OSERR = 71,      /* memory, descriptors, fork */
     EXIT_CANTCREATE = 73, /* mount point not empty or busy; state directory, control socket */
     EXIT_NOPERM = 77,     /* mounting is not permitted */

@@ -1,4 +1,4 @@
-/* What supervisor.c, supervisor_events.c and supervisor_reload.c share. */
+/* What the files of the supervisor's loop share. */
 #ifndef FS_SUPERVISOR_PRIVATE_H
 #define FS_SUPERVISOR_PRIVATE_H
 
@@ -22,6 +22,9 @@ struct supervisor {
     bool ending;
     int exit_code;
 
+    int fuse_fd, journal_fd; /* of the mount; -1 before */
+    int64_t mount_gone_ms;   /* since when there has been no kosekifs-mount */
+
     pid_t probe_pid; /* asks the new mount a first question */
     int64_t probe_deadline_ms;
 
@@ -40,6 +43,12 @@ void supervisor_end(struct supervisor *supervisor, int exit_code);
 /* supervisor_events.c: what rooms say and how they end. */
 void supervisor_hear(struct supervisor *supervisor, struct child *child);
 void supervisor_collect(struct supervisor *supervisor);
+
+/* supervisor_mount.c: the mount, under kosekifs-mount that comes and goes. */
+void supervisor_mount(struct supervisor *supervisor);
+/* kosekifs-mount is ready: gives it the connection to the kernel. */
+void supervisor_hand_over(struct supervisor *supervisor);
+void supervisor_mount_ended(struct supervisor *supervisor, int status);
 
 /* supervisor_reload.c: trust and access policy anew. */
 void supervisor_reload(struct supervisor *supervisor);

@@ -2,12 +2,15 @@
 #include "fs/supervisor_rooms.h"
 
 #include "base/clock.h"
+#include "base/crypto.h"
 #include "base/log.h"
 #include "fs/mount_setup.h"
 #include "fs/supervisor_schema.h"
 #include "base/keys_setup.h"
 
+#include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
 
 /* Of the installed programs; beside our own executable they are looked for first. */
 #ifndef KOSEKIFS_LIBEXECDIR
@@ -89,12 +92,11 @@ static int send_mount_setup(struct rooms *rooms, struct child *child)
     return send_or_kill(child, ROOM_SETUP, &setup, sizeof setup, fds, MOUNT_FD_COUNT);
 }
 
-void rooms_send_mounted(struct child *child, int *fuse_fd)
+void rooms_send_mounted(struct child *child, const struct room_mounted *mounted, const int fds[2])
 {
-    rooms_send(child, ROOM_MOUNTED, NULL, 0, *fuse_fd);
-    /* With our copy closed the mount ends when kosekifs-mount does, whatever becomes of us. */
-    cleanup_close(fuse_fd);
-    *fuse_fd = -1;
+    if (child->room_fd >= 0 &&
+        send_or_kill(child, ROOM_MOUNTED, mounted, sizeof *mounted, fds, 2) < 0)
+        log_debug("%s is ending", child_name(child));
 }
 
 static int send_keys_setup(const struct supervisor_inputs *inputs, struct child *child)
@@ -199,13 +201,37 @@ void rooms_set_ready(struct rooms *rooms, struct child *child)
         rooms_schema_start_for(rooms, child);
 }
 
-int64_t rooms_schedule_restart(struct child *child)
+static bool is_fault(const struct child *child, int status)
+{
+    if (!child->was_ready || child->condemned)
+        return true;
+    if (WIFEXITED(status))
+        return WEXITSTATUS(status) != 0;
+    return WTERMSIG(status) != SIGKILL && WTERMSIG(status) != SIGTERM;
+}
+
+/* Several that fell together shall not rise together each time. */
+static int64_t spread_ms(int64_t delay_ms)
+{
+    uint32_t number = 0;
+    if (random_bytes(&number, sizeof number) < 0)
+        return delay_ms;
+    return delay_ms - delay_ms / 4 + (int64_t)(number % (uint64_t)(delay_ms / 2 + 1));
+}
+
+int64_t rooms_schedule_restart(struct child *child, int status)
 {
     int64_t now_ms = clock_monotonic_ms();
-    if (child->delay_ms == 0 || now_ms - child->started_ms >= ROOMS_STABLE_MS)
-        child->delay_ms = ROOMS_DELAY_FIRST_MS;
-    int64_t delay_ms = child->delay_ms;
+    int64_t delay_ms = ROOMS_DELAY_KILLED_MS;
+    if (now_ms - child->started_ms >= ROOMS_STABLE_MS)
+        child->faults = 0;
+    if (is_fault(child, status)) {
+        delay_ms = ROOMS_DELAY_FIRST_MS;
+        for (unsigned i = 0; i < child->faults && delay_ms < ROOMS_DELAY_MAX_MS; i++)
+            delay_ms *= 2;
+        child->faults++;
+        delay_ms = spread_ms(delay_ms < ROOMS_DELAY_MAX_MS ? delay_ms : ROOMS_DELAY_MAX_MS);
+    }
     child->deadline_ms = now_ms + delay_ms;
-    child->delay_ms = delay_ms * 2 < ROOMS_DELAY_MAX_MS ? delay_ms * 2 : ROOMS_DELAY_MAX_MS;
     return delay_ms;
 }

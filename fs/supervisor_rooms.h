@@ -14,7 +14,8 @@ enum {
     ROOMS_MAX = 2 * VERIFY_WORKER_MAX + 3,
     ROOMS_READY_MS = 30000,        /* to become ready */
     ROOMS_MOUNT_READY_MS = 120000, /* kosekifs-mount checks its store */
-    ROOMS_DELAY_FIRST_MS = 100,
+    ROOMS_DELAY_KILLED_MS = 10,    /* after an end that was not its fault */
+    ROOMS_DELAY_FIRST_MS = 100, /* after a fault; doubled with each in a row, spread by a quarter */
     ROOMS_DELAY_MAX_MS = 10000,
     ROOMS_STABLE_MS = 60000, /* after this long an end is no repetition of the last */
 };
@@ -45,10 +46,14 @@ void rooms_send(struct child *child, enum room_message type, const void *payload
 /* Sends inputs->trust_fd. */
 void rooms_send_trust(struct rooms *rooms, struct child *child);
 
-/* Hands the connection to the kernel to kosekifs-mount and closes ours. */
-void rooms_send_mounted(struct child *child, int *fuse_fd);
+/* Hands /dev/fuse of the mount and the journal to kosekifs-mount; they stay ours. */
+void rooms_send_mounted(struct child *child, const struct room_mounted *mounted, const int fds[2]);
 
-/* A child ended and shall come back: sets the time for it, which is returned in ms from now. */
-int64_t rooms_schedule_restart(struct child *child);
+/*
+ * A child ended with this status of waitpid(2) and shall come back: sets the time for it, which is
+ * returned in ms from now. Its own fault is to end before it was ready, with a status, by a signal
+ * other than SIGKILL and SIGTERM, or by us because it misbehaved.
+ */
+int64_t rooms_schedule_restart(struct child *child, int status);
 
 #endif

@@ -4,6 +4,8 @@
 #include "base/memfd.h"
 #include "base/trust.h"
 
+#include <signal.h>
+
 static bool bundle_has_schema(int trust_fd)
 {
     _cleanup_mapping_ struct mapping mapping = {0};
@@ -41,12 +43,14 @@ void rooms_schema_start_for(struct rooms *rooms, const struct child *verify)
     struct child *schema = rooms_find(rooms, ROOM_SCHEMA, verify->index);
     if (schema->state == CHILD_ABSENT && schema->deadline_ms == 0 &&
         rooms_schema_start(rooms, schema) < 0)
-        rooms_schedule_restart(schema);
+        rooms_schedule_restart(schema, SIGABRT);
 }
 
 void rooms_schema_end_for(struct rooms *rooms, const struct child *verify)
 {
-    child_kill(rooms_find(rooms, ROOM_SCHEMA, verify->index));
+    struct child *schema = rooms_find(rooms, ROOM_SCHEMA, verify->index);
+    child_kill(schema);
+    schema->condemned = false; /* it goes because another went */
 }
 
 void rooms_schema_follow_trust(struct rooms *rooms)

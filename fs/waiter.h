@@ -17,6 +17,7 @@
 /* What became of a request. */
 struct outcome {
     int error;                     /* 0 or a positive errno of errno_table.c */
+    bool left;                     /* with an error: the daemon is ending, nothing was decided */
     struct cache_entry entry;      /* with error 0 */
     char reason[VERDICT_TEXT_MAX]; /* the particulars, for .kosekifs/why/ and the log */
 };

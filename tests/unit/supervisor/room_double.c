@@ -215,7 +215,7 @@ static bool hear_supervisor(int *fuse_fd)
     if (message.type == ROOM_PEER && ipc_message_take(&message, &peer, sizeof peer, 1) == 0) {
         note("peer %s %u", room_role_name(peer.role), peer.index);
         message.fds[0] = -1; /* kept: a good room keeps its neighbours */
-    } else if (message.type == ROOM_MOUNTED && message.fd_count == 1) {
+    } else if (message.type == ROOM_MOUNTED && message.fd_count == 2) {
         *fuse_fd = steal_fd(&message.fds[0]);
     } else if (message.type == ROOM_TRUST && message.fd_count == 1) {
         on_trust(&message);
