@@ -41,6 +41,7 @@ struct journal_head {
 struct parked_place {
     _Alignas(8) uint8_t request[PARKED_REQUEST_MAX];
     uint8_t tries;
+    atomic_uchar interrupted;
 };
 
 struct journal_memory {
@@ -304,11 +305,22 @@ int journal_park(struct journal *journal, const struct fuse_in_header *request,
         return -ENOSPC;
     struct fuse_in_header *place = parked_request(journal->memory, i);
     journal->memory->parked[i].tries = 0;
+    atomic_store(&journal->memory->parked[i].interrupted, 0);
     memcpy((uint8_t *)place + sizeof place->len, (const uint8_t *)request + sizeof place->len,
            request->len - sizeof place->len);
     set_length(place, request->len);
     *ret_place = place;
     return 0;
+}
+
+void journal_interrupt(struct journal *journal, const struct fuse_in_header *place)
+{
+    atomic_store(&journal->memory->parked[parked_index(journal, place)].interrupted, 1);
+}
+
+bool journal_interrupted(const struct journal *journal, const struct fuse_in_header *place)
+{
+    return atomic_load(&journal->memory->parked[parked_index(journal, place)].interrupted) != 0;
 }
 
 void journal_clear(struct journal *journal, struct fuse_in_header *place)

@@ -72,6 +72,9 @@ bool journal_suspected(const struct journal *journal, const struct fuse_in_heade
 _must_use_ int journal_park(struct journal *journal, const struct fuse_in_header *request,
                             struct fuse_in_header **ret_place);
 bool journal_is_parked(const struct journal *journal, const struct fuse_in_header *place);
+/* The kernel tells once that the program which waits got a signal. Of small places. */
+void journal_interrupt(struct journal *journal, const struct fuse_in_header *place);
+bool journal_interrupted(const struct journal *journal, const struct fuse_in_header *place);
 /* The reply was written: frees the place, of either kind. */
 void journal_clear(struct journal *journal, struct fuse_in_header *place);
 

@@ -61,6 +61,7 @@ void ops_reply_failure(fuse_req_t request, uid_t uid, const struct certname *nam
 static void parked_interrupted(fuse_req_t request, void *argument)
 {
     struct parked *parked = argument;
+    session_note_interrupt(ops_fs(request)->session, parked->place);
     provide_interrupt(ops_fs(request)->provide, &parked->waiter);
 }
 
@@ -83,8 +84,8 @@ struct parked *parked_new(fuse_req_t request, const struct certname *name,
         free(parked);
         return NULL;
     }
-    /* The kernel tells of a signal once, and may have told whoever was killed. */
-    atomic_store(&parked->waiter.interrupted, session_current_replayed() && context->pid != 0);
+    atomic_store(&parked->waiter.interrupted,
+                 session_was_interrupted(ops_fs(request)->session, parked->place));
     fuse_req_interrupt_func(request, parked_interrupted, parked);
     return parked;
 }

@@ -42,11 +42,6 @@ uint64_t session_current_unique(void)
     return current.unique;
 }
 
-bool session_current_replayed(void)
-{
-    return current.replayed;
-}
-
 void *session_context(const struct session *session)
 {
     return session->context;
@@ -66,6 +61,19 @@ int session_park(struct session *session, struct fuse_in_header **ret_place)
 void session_unpark(struct session *session, struct fuse_in_header *place)
 {
     journal_clear(session->journal, place);
+}
+
+void session_note_interrupt(struct session *session, const struct fuse_in_header *place)
+{
+    journal_interrupt(session->journal, place);
+}
+
+bool session_was_interrupted(const struct session *session, const struct fuse_in_header *place)
+{
+    const struct fuse_in_header *now = current.place;
+    /* One that was killed between hearing of the signal and noting it has told nobody: whoever can
+     * be looked at is looked at. */
+    return journal_interrupted(session->journal, place) || (current.replayed && now->pid != 0);
 }
 
 /* Requests are read by session_thread(), into the journal; libfuse wants a function all the same.

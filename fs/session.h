@@ -44,14 +44,16 @@ void session_invalidate(struct session *session, uint64_t inode);
 
 /* The kernel's number of the request that the calling thread answers now. */
 uint64_t session_current_unique(void);
-/* True if it was read in an earlier life of kosekifs-mount. */
-bool session_current_replayed(void);
-
 /*
  * The request that the calling thread answers now will be answered later: it keeps a place in the
  * journal until session_unpark(), which follows the reply. -ENOSPC: too many wait.
  */
 _must_use_ int session_park(struct session *session, struct fuse_in_header **ret_place);
 void session_unpark(struct session *session, struct fuse_in_header *place);
+/* The kernel said that the program which waits got a signal; kept beside the request. */
+void session_note_interrupt(struct session *session, const struct fuse_in_header *place);
+/* True if a signal may have come in an earlier life of kosekifs-mount. Of the request just parked.
+ */
+bool session_was_interrupted(const struct session *session, const struct fuse_in_header *place);
 
 #endif
