@@ -114,10 +114,15 @@ class ProgramTest(SystemTest):
             filled.append(word)
         return filled
 
+    def places(self, name, denied):
+        """More that a class may fill in."""
+        return {}
+
     def start(self, program, name, desk, denied):
         """The program at work, as somebody with a right or as a stranger."""
         reader = self.stranger if denied else self.reader
-        argv = self.words(program.run, name=name, path=self.site.mount_point / name, desk=desk)
+        argv = self.words(program.run, name=name, path=self.site.mount_point / name, desk=desk,
+                          **self.places(name, denied))
         return reader.start(*argv, env={**os.environ, "HOME": str(desk), "LC_ALL": "C.UTF-8",
                                         **dict(zip(program.env, self.words(
                                             program.env.values(), desk=desk)))})
