@@ -6,8 +6,10 @@
  * KiB, against a second copy of the content otherwise. Nobody waits for that lock, since one thread
  * writes.
  */
+#include "cache/ages.h"
 #include "cache/erasure.h"
 #include "cache/outbox.h"
+#include "cache/periods.h"
 #include "cache/pool.h"
 #include "cache/space.h"
 #include "cache/stored.h"
@@ -107,45 +109,60 @@ static void count_admission(struct counters *counters, const struct entry_row *b
     counters_touch(counters);
 }
 
-static void fill_entry(struct entry_row *row, const struct pool_slot *slot, size_t size,
-                       const struct verdict *verdict, int64_t received_at_s, int64_t now_s)
+/* What is going to be stored, and how. */
+struct admission {
+    struct bytes content;
+    const struct verdict *verdict;
+    int64_t received_at_s, now_s;
+    uint32_t period;
+    const struct pool_slot *slot;
+    struct data_key key; /* of slot and period */
+};
+
+static void fill_entry(struct entry_row *row, const struct admission *admission)
 {
+    const struct verdict *verdict = admission->verdict;
     struct cache_entry *entry = &row->entry;
     entry->state = CACHE_STORED;
-    entry->size = size;
-    entry->stored_at_s = now_s;
-    entry->received_at_s = received_at_s;
+    entry->size = admission->content.size;
+    entry->stored_at_s = admission->now_s;
+    entry->received_at_s = admission->received_at_s;
+    entry->used_at_s = admission->now_s;
     entry->fresh_until_s = verdict->fresh_until_s;
     memcpy(entry->trust_generation, verdict->trust_generation, sizeof entry->trust_generation);
     memcpy(entry->sha256, verdict->document_sha256, sizeof entry->sha256);
     row->place.version++;
-    row->place.generation = slot->generation;
-    row->place.slot = slot->number;
+    row->place.generation = admission->slot->generation;
+    row->place.slot = admission->slot->number;
     row->place.chunk_size = RECORD_CHUNK_SIZE;
+    row->place.period = admission->period;
 }
 
 /* Everything of one admission but begin and commit. `row` is the entry before and after. */
-static int write_admission(struct cache *cache, MDB_txn *transaction, const struct pool_slot *slot,
-                           struct bytes content, const struct verdict *verdict,
-                           int64_t received_at_s, int64_t now_s, struct entry_row *row)
+static int write_admission(struct cache *cache, MDB_txn *transaction,
+                           const struct admission *admission, struct entry_row *row)
 {
     struct counters counters;
-    struct number_key slot_key = number_key(slot->number);
+    struct number_key slot_key = number_key(admission->slot->number);
+    size_t size = admission->content.size;
     int r = counters_get(cache, transaction, &counters);
     if (r == 0)
-        r = check_quota(cache, &counters, row, content.size);
-    if (r == 0 && entry_has_content(&row->entry)) {
-        struct record replaced = entry_record(row);
-        r = erasure_begin(cache, transaction, &replaced);
-    }
+        r = check_quota(cache, &counters, row, size);
+    if (r == 0 && entry_has_content(&row->entry))
+        r = erasure_begin(cache, transaction, row);
     if (r < 0)
         return r;
-    count_admission(&counters, row, content.size);
-    fill_entry(row, slot, content.size, verdict, received_at_s, now_s);
+    count_admission(&counters, row, size);
+    fill_entry(row, admission);
     struct record record = entry_record(row);
-    r = put_record(cache, transaction, &record, &slot->key, content.data, verdict);
+    r = put_record(cache, transaction, &record, &admission->key, admission->content.data,
+                   admission->verdict);
     if (r == 0)
         r = entry_put(cache, transaction, row);
+    if (r == 0)
+        r = age_put(cache, transaction, &row->entry);
+    if (r == 0)
+        r = period_count(cache, transaction, admission->period, 1);
     if (r == 0)
         r = store_delete(cache, transaction, TABLE_UNUSED,
                          bytes_of(slot_key.bytes, sizeof slot_key.bytes));
@@ -157,9 +174,7 @@ static int write_admission(struct cache *cache, MDB_txn *transaction, const stru
 }
 
 static int admit_under(struct cache *cache, const struct certname *name,
-                       const struct pool_slot *slot, struct bytes content,
-                       const struct verdict *verdict, int64_t received_at_s, int64_t now_s,
-                       struct cache_entry *ret_entry)
+                       const struct admission *admission, struct cache_entry *ret_entry)
 {
     _cleanup_transaction_ MDB_txn *transaction = NULL;
     struct entry_row row;
@@ -169,13 +184,13 @@ static int admit_under(struct cache *cache, const struct certname *name,
     if (r != 0)
         return r < 0 ? r : -ENOENT;
     bool replaces = entry_has_content(&row.entry);
-    r = write_admission(cache, transaction, slot, content, verdict, received_at_s, now_s, &row);
+    r = write_admission(cache, transaction, admission, &row);
     if (r == 0)
         r = store_commit(cache, &transaction);
     if (r < 0)
         return r;
-    data_keys_add(cache->data_keys, data_keys_epoch(cache->data_keys), slot->number,
-                  slot->generation, &slot->key);
+    data_keys_add(cache->data_keys, data_keys_epoch(cache->data_keys), admission->slot->number,
+                  admission->slot->generation, &admission->key);
     /* The new version is in; the old one stays pending if this fails. */
     if (replaces)
         (void)!erasure_finish(cache);
@@ -183,11 +198,29 @@ static int admit_under(struct cache *cache, const struct certname *name,
     return 0;
 }
 
+static int make_key(struct cache *cache, struct admission *admission)
+{
+    _cleanup_data_key_ struct data_key period_key = {0};
+    admission->key = admission->slot->key;
+    if (admission->period == 0)
+        return 0;
+    int r = period_prepare(cache, admission->period, &period_key);
+    if (r == 0)
+        r = period_content_key(&admission->slot->key, &period_key, &admission->key);
+    return r;
+}
+
 int cache_admit(struct cache *cache, const struct certname *name, struct bytes content,
                 const struct verdict *verdict, int64_t received_at_s, int64_t now_s,
-                struct cache_entry *ret_entry)
+                int64_t keep_until_s, struct cache_entry *ret_entry)
 {
     struct pool_slot slot;
+    struct admission admission = {.content = content,
+                                  .verdict = verdict,
+                                  .received_at_s = received_at_s,
+                                  .now_s = now_s,
+                                  .period = period_of(keep_until_s),
+                                  .slot = &slot};
     if (!verdict_accepts(verdict, content))
         return -EINVAL;
     if (content.size > RECORD_CONTENT_MAX)
@@ -199,7 +232,10 @@ int cache_admit(struct cache *cache, const struct certname *name, struct bytes c
         r = pool_take(cache, &slot);
     if (r < 0)
         return r;
-    r = admit_under(cache, name, &slot, content, verdict, received_at_s, now_s, ret_entry);
+    r = make_key(cache, &admission);
+    if (r == 0)
+        r = admit_under(cache, name, &admission, ret_entry);
     wipe(&slot, sizeof slot);
+    data_key_wipe(&admission.key);
     return r;
 }

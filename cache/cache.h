@@ -9,8 +9,8 @@
  * Nothing is readable that was not admitted with a TOTAL-PASSED verdict.
  *
  * Thread rule: reads from any thread, several at once; the calls that write (upsert, admit, reject,
- * purge, revise) from one thread at a time. No transaction outlives a call. Format:
- * docs/store-format.md.
+ * purge, forget, hold, revise, note_uses, upkeep) from one thread at a time. No transaction
+ * outlives a call. Format: docs/store-format.md.
  */
 #ifndef CACHE_CACHE_H
 #define CACHE_CACHE_H
@@ -31,6 +31,9 @@ enum {
     CACHE_VALIDATOR_MAX = 320,
     CACHE_INODE_FIRST = 16,
     CACHE_INODE_LAST = 0x3fffffff,
+    CACHE_USE_GRAIN_S = 3600, /* how exactly the last use is known */
+    CACHE_PERIOD_S = 30 * 86400,
+    CACHE_MIRRORS_MAX = 2,
 };
 
 /* Who wraps data keys: kosekifs-keys in the daemon, a fixed key in the unit tests. */
@@ -46,8 +49,14 @@ struct cache_keyring {
 struct cache_settings {
     int directory_fd; /* stays the caller's; mode 0700 */
     uint64_t map_size;
-    uint64_t quota; /* bytes of plaintext; 0 = none */
+    uint64_t quota;    /* bytes of plaintext; 0 = none */
+    uint64_t headroom; /* bytes of the disk that admissions leave free; 0 = a little */
     struct cache_keyring keyring;
+    /* Directories with copies of the file of keys, on other disks: the ledger that backups cannot
+     * be read without, and the replica. They stay the caller's. */
+    unsigned mirror_count;
+    int mirror_fds[CACHE_MIRRORS_MAX];
+    bool outbox; /* changes are noted for a replica */
 };
 
 struct cache;
@@ -90,6 +99,8 @@ struct cache_entry {
     int64_t fresh_until_s;                 /* from the verdict */
     uint8_t trust_generation[SHA256_SIZE]; /* of the verdict */
     uint8_t sha256[SHA256_SIZE];           /* of the content; CACHE_STORED */
+    int64_t used_at_s;                     /* CACHE_STORED: last use, to CACHE_USE_GRAIN_S */
+    bool held;                             /* under legal hold: content neither goes nor expires */
     char validator[CACHE_VALIDATOR_MAX];   /* opaque to cache; NUL-terminated */
 };
 
@@ -111,14 +122,15 @@ _must_use_ int cache_upsert(struct cache *cache, const struct certname *name, ui
                             struct cache_entry *ret_entry);
 
 /*
- * Encrypts and stores, in one durable transaction with the verdict. The verdict must be
- * TOTAL-PASSED, its document size and SHA-256 those of `content` (-EINVAL: our bug; content is
+ * Encrypts and stores, in one durable transaction with the verdict. keep_until_s (0 = no end) says
+ * until when it will be kept; it chooses the retention period whose key it needs. The verdict must
+ * be TOTAL-PASSED, its document size and SHA-256 those of `content` (-EINVAL: our bug; content is
  * hashed again here while it is encrypted). The name must have an entry (-ENOENT). -ENOSPC: quota,
  * map or disk full; nothing changed.
  */
 _must_use_ int cache_admit(struct cache *cache, const struct certname *name, struct bytes content,
                            const struct verdict *verdict, int64_t received_at_s, int64_t now_s,
-                           struct cache_entry *ret_entry);
+                           int64_t keep_until_s, struct cache_entry *ret_entry);
 
 /* Records a rejection without content; a stored certificate of the name is purged. */
 _must_use_ int cache_reject(struct cache *cache, const struct certname *name,
@@ -150,8 +162,35 @@ _must_use_ int cache_read(struct cache *cache, uint32_t inode, uint64_t offset, 
 _must_use_ int cache_load(struct cache *cache, uint32_t inode, void *out, size_t size,
                           size_t *ret_size);
 
-/* Crypto-erasure. The entry stays known (inode numbers are never reused). CACHE_MISS. */
+/* Crypto-erasure. The entry stays known (inode numbers are never reused). CACHE_MISS: there is no
+ * content. -EBUSY: under legal hold. */
 _must_use_ int cache_purge(struct cache *cache, const struct certname *name);
+/* The same, and name, entry and rejection go too: nothing is known of it any more. CACHE_MISS:
+ * there is no such name. A damaged entry is forgotten as far as it can be found. */
+_must_use_ int cache_forget(struct cache *cache, const struct certname *name);
+
+/* Legal hold. CACHE_MISS: there is no content. */
+_must_use_ int cache_hold(struct cache *cache, const struct certname *name, bool held);
+
+/* Uses of content, a few thousand at most in one call. */
+struct cache_use {
+    uint32_t inode;
+    int64_t at_s;
+};
+_must_use_ int cache_note_uses(struct cache *cache, const struct cache_use *uses, size_t count);
+
+/* Content after *cursor in the order of its last use; start with zeros. CACHE_MISS at the end. */
+struct cache_age {
+    int64_t used_at_s;
+    uint32_t inode;
+};
+_must_use_ int cache_oldest(struct cache *cache, struct cache_age *cursor,
+                            struct cache_entry *ret_entry);
+
+/* What is due from time to time, all a few seconds: erasures that could not be finished, readers
+ * that died, keys of retention periods that are over. ret_ended: periods whose key was destroyed.
+ */
+_must_use_ int cache_upkeep(struct cache *cache, int64_t now_s, unsigned *ret_ended);
 
 /*
  * Walks stored certificates by inode number, ascending: start with *cursor = 0. Fills up to `count`
@@ -174,7 +213,8 @@ struct cache_statistics {
     uint64_t block_size; /* of the file system, and below: of it */
     uint64_t blocks, blocks_free;
     uint64_t map_size, map_used;
-    int64_t changed_at_ns; /* last admit or purge: mtime of the directory */
+    unsigned mirrors_behind; /* copies of the keys that do not have the last erasure yet */
+    int64_t changed_at_ns;   /* last admit or purge: mtime of the directory */
 };
 _must_use_ int cache_statistics(struct cache *cache, struct cache_statistics *ret_statistics);
 

@@ -22,6 +22,7 @@ static const char *const table_names[TABLE_COUNT] = {
     [TABLE_META] = "meta",         [TABLE_NAMES] = "names",   [TABLE_ENTRIES] = "entries",
     [TABLE_RECORDS] = "records",   [TABLE_CHUNKS] = "chunks", [TABLE_VERDICTS] = "verdicts",
     [TABLE_ERASURES] = "erasures", [TABLE_UNUSED] = "unused", [TABLE_OUTBOX] = "outbox",
+    [TABLE_PERIODS] = "periods",   [TABLE_AGES] = "ages",
 };
 
 int environment_check_directory(int directory_fd, char *ret_message)
@@ -151,8 +152,9 @@ int environment_open_tables(struct cache *cache, MDB_txn *transaction, char *ret
         return open_error(result, ret_message);
     bool created = rows.ms_entries == 0;
     for (unsigned i = 0; i < TABLE_COUNT; i++) {
-        result =
-            mdb_dbi_open(transaction, table_names[i], created ? MDB_CREATE : 0, &cache->tables[i]);
+        bool may_be_new = created || i >= TABLE_NEW_IN_2;
+        result = mdb_dbi_open(transaction, table_names[i], may_be_new ? MDB_CREATE : 0,
+                              &cache->tables[i]);
         if (result == MDB_NOTFOUND) {
             snprintf(ret_message, STORE_MESSAGE_MAX, "store: table %s is missing", table_names[i]);
             return -EBADMSG;

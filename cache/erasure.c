@@ -1,6 +1,9 @@
 /* See cache/erasure.h. */
 #include "cache/erasure.h"
 
+#include "cache/ages.h"
+#include "cache/periods.h"
+
 enum {
     ERASURE_SIZE = 8 + 4 + 8 + 4,
     ERASURE_BATCH = 64,    /* erasures finished with one sync */
@@ -46,20 +49,32 @@ static int erasure_get(struct cache *cache, MDB_txn *transaction, const MDB_val 
     return 0;
 }
 
-int erasure_begin(struct cache *cache, MDB_txn *transaction, const struct record *record)
+int erasure_begin_slot(struct cache *cache, MDB_txn *transaction, uint32_t slot,
+                       uint64_t generation)
 {
-    struct number_key key = number_key(record->inode);
+    const struct erasure erasure = {.slot = slot, .generation = generation};
+    return erasure_put(cache, transaction, &erasure);
+}
+
+int erasure_begin(struct cache *cache, MDB_txn *transaction, const struct entry_row *row)
+{
+    const struct record record = entry_record(row);
+    struct number_key key = number_key(record.inode);
     struct bytes inode = bytes_of(key.bytes, sizeof key.bytes);
-    struct erasure erasure = {.slot = record->slot,
-                              .generation = record->generation,
-                              .inode = record->inode,
-                              .version = record->version,
-                              .chunks_left = record_chunk_count(record)};
+    struct erasure erasure = {.slot = record.slot,
+                              .generation = record.generation,
+                              .inode = record.inode,
+                              .version = record.version,
+                              .chunks_left = record_chunk_count(&record)};
     int r = erasure_put(cache, transaction, &erasure);
     if (r == 0)
         r = store_delete(cache, transaction, TABLE_RECORDS, inode);
     if (r == 0)
         r = store_delete(cache, transaction, TABLE_VERDICTS, inode);
+    if (r == 0)
+        r = age_delete(cache, transaction, &row->entry);
+    if (r == 0)
+        r = period_count(cache, transaction, record.period, -1);
     return r;
 }
 

@@ -17,10 +17,13 @@
 #include "cache/rows.h"
 #include "cache/store.h"
 
-/* Step 1, within the caller's transaction: the row, and the record and verdict that name the slot.
- * The caller puts the entry and, after its commit, calls erasure_finish(). */
+/* Step 1, within the caller's transaction: the row, and all that names the slot but the entry. The
+ * caller changes the entry and, after its commit, calls erasure_finish(). */
 _must_use_ int erasure_begin(struct cache *cache, MDB_txn *transaction,
-                             const struct record *record);
+                             const struct entry_row *row);
+/* The same for a slot that belongs to no record. */
+_must_use_ int erasure_begin_slot(struct cache *cache, MDB_txn *transaction, uint32_t slot,
+                                  uint64_t generation);
 
 /* Steps 2 and 3 for all that is pending. After an error it stays pending; -ENOSPC means that step 2
  * is done and only the tidying waits. */

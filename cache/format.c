@@ -4,7 +4,8 @@
 #include "cache/rows.h"
 
 enum {
-    STORE_FORMAT = 1,
+    STORE_FORMAT = 2,
+    STORE_FORMAT_1 = 1, /* without the tables of periods and ages */
     OFFSET_FORMAT = 8,
     OFFSET_STORE_ID = 12,
     OFFSET_WRAPPED = OFFSET_STORE_ID + STORE_ID_SIZE,
@@ -72,7 +73,7 @@ static int check_row(struct bytes row, char *ret_message)
                  STORE_FORMAT);
         return -EPROTONOSUPPORT;
     }
-    if (row.size != FORMAT_ROW_SIZE || format != STORE_FORMAT ||
+    if (row.size != FORMAT_ROW_SIZE || format < STORE_FORMAT_1 ||
         sha256(row.data, OFFSET_CHECKSUM, digest) < 0 ||
         memcmp(digest, row.data + OFFSET_CHECKSUM, sizeof digest) != 0) {
         snprintf(ret_message, STORE_MESSAGE_MAX, "store: the format row is damaged");
@@ -104,5 +105,24 @@ int format_load(struct cache *cache, MDB_txn *transaction, char *ret_message)
     if (r < 0)
         snprintf(ret_message, STORE_MESSAGE_MAX, "store: the store key cannot be unwrapped: %s",
                  strerror(-r));
+    return r;
+}
+
+int format_upgrade(struct cache *cache, MDB_txn *transaction, bool *ret_upgraded)
+{
+    uint8_t row[FORMAT_ROW_SIZE];
+    struct bytes old;
+    struct bytes key = bytes_of(format_key, sizeof format_key - 1);
+    int r = store_get(cache, transaction, TABLE_META, key, &old);
+    if (r != 0 || old.size != sizeof row)
+        return r < 0 ? r : -EIO;
+    *ret_upgraded = be32_get(old.data + OFFSET_FORMAT) < STORE_FORMAT;
+    if (!*ret_upgraded)
+        return 0;
+    memcpy(row, old.data, sizeof row);
+    be32_put(row + OFFSET_FORMAT, STORE_FORMAT);
+    r = sha256(row, OFFSET_CHECKSUM, row + OFFSET_CHECKSUM);
+    if (r == 0)
+        r = store_put(cache, transaction, TABLE_META, key, bytes_of(row, sizeof row));
     return r;
 }

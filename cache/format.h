@@ -15,5 +15,8 @@ _must_use_ int format_create(struct cache *cache, MDB_txn *transaction, char *re
 /* Reads store id and store key. CACHE_MISS: no such row. Asks the keyring, so `transaction` should
  * be the first thing this process does with the store. */
 _must_use_ int format_load(struct cache *cache, MDB_txn *transaction, char *ret_message);
+/* After format_load(): a store of an older format is of ours from the caller's commit on. What new
+ * tables hold follows from the entries: the caller lets rebuild_run() fill them. */
+_must_use_ int format_upgrade(struct cache *cache, MDB_txn *transaction, bool *ret_upgraded);
 
 #endif

@@ -68,6 +68,14 @@ int cache_list_content(struct cache *cache, uint32_t *cursor, struct cache_entry
     return list(cache, true, cursor, ret_entries, count, ret_filled);
 }
 
+static unsigned mirrors_behind(const struct cache *cache)
+{
+    unsigned behind = 0;
+    for (unsigned i = 0; i < cache->slots.mirror_count; i++)
+        behind += cache->slots.mirrors[i].error != 0;
+    return behind;
+}
+
 int cache_statistics(struct cache *cache, struct cache_statistics *ret_statistics)
 {
     _cleanup_transaction_ MDB_txn *transaction = NULL;
@@ -94,6 +102,7 @@ int cache_statistics(struct cache *cache, struct cache_statistics *ret_statistic
         .blocks_free = status.f_bavail,
         .map_size = info.me_mapsize,
         .map_used = (info.me_last_pgno + 1) * cache->page_size,
+        .mirrors_behind = mirrors_behind(cache),
         .changed_at_ns = counters.changed_at_ns};
     return 0;
 }

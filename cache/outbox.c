@@ -5,6 +5,8 @@ int outbox_put(struct cache *cache, MDB_txn *transaction, enum outbox_change cha
                const struct entry_row *row)
 {
     uint8_t value[1 + 8 + CERTNAME_MAX];
+    if (!cache->outbox)
+        return 0;
     size_t name_size = strlen(row->entry.name.text);
     struct number_key key = number_key(row->entry.inode);
     value[0] = (uint8_t)change;

@@ -1,32 +1,32 @@
-/* The content of a certificate goes for ever; its entry stays. See cache/erasure.h. */
+/*
+ * The content of a certificate goes for ever (cache/erasure.h): its entry stays known, or is
+ * forgotten too. And what forbids it: the legal hold.
+ */
 #include "cache/erasure.h"
 #include "cache/outbox.h"
+#include "cache/space.h"
 
-/* No space_check(): this is what the reserve is for. */
-static int write_purge(struct cache *cache, MDB_txn *transaction, struct entry_row *row)
+/* Takes the content out; the caller puts or deletes the entry. */
+static int drop_content(struct cache *cache, MDB_txn *transaction, struct counters *counters,
+                        struct entry_row *row)
 {
-    struct counters counters;
-    struct record record = entry_record(row);
-    int r = counters_get(cache, transaction, &counters);
-    if (r == 0)
-        r = erasure_begin(cache, transaction, &record);
+    int r = erasure_begin(cache, transaction, row);
     if (r == 0)
         r = outbox_put(cache, transaction, OUTBOX_ERASED, row);
     if (r < 0)
         return r;
-    counters.stored--;
-    counters.stored_bytes -= row->entry.size;
-    counters_touch(&counters);
+    counters->stored--;
+    counters->stored_bytes -= row->entry.size;
+    counters_touch(counters);
     entry_forget_content(row);
-    r = entry_put(cache, transaction, row);
-    if (r == 0)
-        r = counters_put(cache, transaction, &counters);
-    return r;
+    return 0;
 }
 
+/* No space_check(): this is what the reserve is for. */
 static int begin_purge(struct cache *cache, const struct certname *name)
 {
     _cleanup_transaction_ MDB_txn *transaction = NULL;
+    struct counters counters;
     struct entry_row row;
     int r = store_begin(cache, 0, &transaction);
     if (r == 0)
@@ -35,13 +35,21 @@ static int begin_purge(struct cache *cache, const struct certname *name)
         return r;
     if (!entry_has_content(&row.entry))
         return CACHE_MISS;
-    r = write_purge(cache, transaction, &row);
+    if (row.entry.held)
+        return -EBUSY;
+    r = counters_get(cache, transaction, &counters);
+    if (r == 0)
+        r = drop_content(cache, transaction, &counters, &row);
+    if (r == 0)
+        r = entry_put(cache, transaction, &row);
+    if (r == 0)
+        r = counters_put(cache, transaction, &counters);
     return r < 0 ? r : store_commit(cache, &transaction);
 }
 
-int cache_purge(struct cache *cache, const struct certname *name)
+/* What a begun erasure comes to. */
+static int finish(struct cache *cache, int begun)
 {
-    int begun = begin_purge(cache, name);
     if (begun < 0)
         return begun;
     /* A second purge of what the first could not finish does find nothing stored, but must not
@@ -53,4 +61,91 @@ int cache_purge(struct cache *cache, const struct certname *name)
     if (r < 0 && r != -ENOSPC)
         return r;
     return begun;
+}
+
+int cache_purge(struct cache *cache, const struct certname *name)
+{
+    return finish(cache, begin_purge(cache, name));
+}
+
+static int delete_rows(struct cache *cache, MDB_txn *transaction, const struct certname *name,
+                       uint32_t inode)
+{
+    static const enum table tables[] = {TABLE_ENTRIES, TABLE_RECORDS, TABLE_VERDICTS};
+    struct number_key key = number_key(inode);
+    int r = store_delete(cache, transaction, TABLE_NAMES, bytes_of(name->text, strlen(name->text)));
+    for (size_t i = 0; r == 0 && i < sizeof tables / sizeof *tables; i++)
+        r = store_delete(cache, transaction, tables[i], bytes_of(key.bytes, sizeof key.bytes));
+    return r;
+}
+
+/* The inode that the plain row of names gives; the entry under it may be damaged. */
+static int inode_of(struct cache *cache, MDB_txn *transaction, const struct certname *name,
+                    uint32_t *ret_inode)
+{
+    struct bytes value;
+    int r = store_get(cache, transaction, TABLE_NAMES, bytes_of(name->text, strlen(name->text)),
+                      &value);
+    if (r != 0)
+        return r;
+    if (value.size != sizeof(struct number_key))
+        return -EIO;
+    *ret_inode = be32_get(value.data);
+    return 0;
+}
+
+static int begin_forget(struct cache *cache, const struct certname *name)
+{
+    _cleanup_transaction_ MDB_txn *transaction = NULL;
+    struct counters counters;
+    struct entry_row row;
+    uint32_t inode;
+    int r = store_begin(cache, 0, &transaction);
+    if (r == 0)
+        r = inode_of(cache, transaction, name, &inode);
+    if (r != 0)
+        return r;
+    r = counters_get(cache, transaction, &counters);
+    if (r < 0)
+        return r;
+    r = entry_get_name(cache, transaction, name, &row);
+    if (r < 0 && r != -EIO)
+        return r;
+    if (r == 0 && row.entry.held)
+        return -EBUSY;
+    if (r == 0 && row.entry.state == CACHE_REJECTED)
+        counters.rejected--;
+    r = r == 0 && entry_has_content(&row.entry) ? drop_content(cache, transaction, &counters, &row)
+                                                : 0;
+    counters.known -= counters.known > 0;
+    if (r == 0)
+        r = delete_rows(cache, transaction, name, inode);
+    if (r == 0)
+        r = counters_put(cache, transaction, &counters);
+    return r < 0 ? r : store_commit(cache, &transaction);
+}
+
+int cache_forget(struct cache *cache, const struct certname *name)
+{
+    return finish(cache, begin_forget(cache, name));
+}
+
+int cache_hold(struct cache *cache, const struct certname *name, bool held)
+{
+    _cleanup_transaction_ MDB_txn *transaction = NULL;
+    struct entry_row row;
+    int r = space_check(cache, SPACE_SMALL_PAGES);
+    if (r == 0)
+        r = store_begin(cache, 0, &transaction);
+    if (r == 0)
+        r = entry_get_name(cache, transaction, name, &row);
+    if (r != 0)
+        return r;
+    if (!entry_has_content(&row.entry))
+        return CACHE_MISS;
+    row.entry.held = held;
+    r = entry_put(cache, transaction, &row);
+    if (r == 0)
+        r = outbox_put(cache, transaction, OUTBOX_STORED, &row);
+    return r < 0 ? r : store_commit(cache, &transaction);
 }

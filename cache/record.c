@@ -36,7 +36,7 @@ int record_header(const struct record *record, const uint8_t store_id[STORE_ID_S
     be64_put(ret_header + 24, record->size);
     be64_put(ret_header + 32, record->generation);
     be32_put(ret_header + 40, record->slot);
-    be32_put(ret_header + 44, 0);
+    be32_put(ret_header + 44, record->period);
     memcpy(ret_header + 48, store_id, STORE_ID_SIZE);
     memcpy(ret_header + 64, digest, sizeof digest);
     return 0;

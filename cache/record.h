@@ -50,6 +50,7 @@ struct record {
     uint64_t version;    /* counts the admissions under this inode from 1 */
     uint64_t size;       /* of the content */
     uint32_t chunk_size;
+    uint32_t period; /* of retention, whose key is needed besides (cache/periods.h); 0 = none */
     struct certname name;
 };
 

@@ -3,6 +3,8 @@
 
 #include "cache/erasure.h"
 #include "cache/format.h"
+#include "cache/periods.h"
+#include "cache/rebuild.h"
 
 /* Erased, or beyond the end of the file: a slot taken into use and never written. */
 static bool holds_no_key(const struct cache *cache, uint32_t number, off_t end)
@@ -45,11 +47,26 @@ static int erase_unused(struct cache *cache)
 
 int recovery_run(struct cache *cache, char *ret_message)
 {
-    int r = erasure_finish(cache);
+    int r = rebuild_run(cache);
+    if (r == 0)
+        r = erasure_finish(cache);
     /* A full disk holds up the tidying only; the store can be read, and purged. */
     if (r == 0 || r == -ENOSPC)
         r = erase_unused(cache);
     if (r < 0)
         snprintf(ret_message, STORE_MESSAGE_MAX, "store: recovery failed: %s", strerror(-r));
     return r == -EIO ? -EBADMSG : r;
+}
+
+int cache_upkeep(struct cache *cache, int64_t now_s, unsigned *ret_ended)
+{
+    int stale;
+    bool changed = false;
+    int r = store_error(mdb_reader_check(cache->environment, &stale));
+    for (unsigned i = 0; i < cache->slots.mirror_count; i++)
+        if (cache->slots.mirrors[i].error != 0)
+            (void)!slots_mirror_attach(&cache->slots, i, &changed); /* statistics tell of it */
+    if (r == 0 && cache->erasures_pending)
+        r = erasure_finish(cache);
+    return r < 0 ? r : periods_end(cache, now_s, ret_ended);
 }

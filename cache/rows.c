@@ -4,7 +4,8 @@
 #include "base/clock.h"
 
 enum {
-    ENTRY_FORMAT = 1,
+    ENTRY_FORMAT = 2,
+    ENTRY_FORMAT_1 = 1, /* without the last three fields */
     ENTRY_ENCODED_MAX = 1024,
     COUNTERS_FORMAT = 1,
     COUNTERS_SIZE = 2 + 5 * 8 + 2 * 4,
@@ -111,6 +112,12 @@ static int entry_encode(const struct entry_row *row, struct buffer *out)
         r = buffer_append_text(out, entry->name.text);
     if (r == 0)
         r = buffer_append_text(out, entry->validator);
+    if (r == 0)
+        r = buffer_append_be64(out, (uint64_t)entry->used_at_s);
+    if (r == 0)
+        r = buffer_append_be32(out, row->place.period);
+    if (r == 0)
+        r = buffer_append_u8(out, entry->held);
     return r;
 }
 
@@ -137,8 +144,13 @@ static int entry_decode(struct bytes encoded, struct entry_row *ret_row)
     reader_copy(&reader, entry->sha256, sizeof entry->sha256);
     reader_text(&reader, entry->name.text, sizeof entry->name.text);
     reader_text(&reader, entry->validator, sizeof entry->validator);
-    if (!reader_finish(&reader) || format != ENTRY_FORMAT || entry->state > CACHE_WITHHELD ||
-        !certname_valid(&entry->name))
+    if (format != ENTRY_FORMAT_1) {
+        entry->used_at_s = (int64_t)reader_be64(&reader);
+        row.place.period = reader_be32(&reader);
+        entry->held = reader_u8(&reader) != 0;
+    }
+    if (!reader_finish(&reader) || (format != ENTRY_FORMAT && format != ENTRY_FORMAT_1) ||
+        entry->state > CACHE_WITHHELD || !certname_valid(&entry->name))
         return -EIO;
     *ret_row = row;
     return 0;
@@ -212,6 +224,9 @@ void entry_forget_content(struct entry_row *row)
     row->place.generation = 0;
     row->place.slot = 0;
     row->place.chunk_size = 0;
+    row->place.period = 0;
+    entry->used_at_s = 0;
+    entry->held = false;
 }
 
 struct record entry_record(const struct entry_row *row)
@@ -222,6 +237,7 @@ struct record entry_record(const struct entry_row *row)
                            .version = row->place.version,
                            .size = row->entry.size,
                            .chunk_size = row->place.chunk_size,
+                           .period = row->place.period,
                            .name = row->entry.name};
 }
 

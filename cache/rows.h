@@ -27,6 +27,7 @@ struct entry_row {
         uint64_t generation;
         uint32_t slot;
         uint32_t chunk_size;
+        uint32_t period;
     } place;
 };
 

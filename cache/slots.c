@@ -2,6 +2,7 @@
 #include "cache/slots.h"
 
 #include "base/bytes.h"
+#include "base/clock.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -11,6 +12,7 @@ enum {
     SLOTS_FORMAT = 1,
     OFFSET_STATE = 16,
     OFFSET_WRAPPED = 24,
+    OFFSET_SEQUENCE = 88,
     OFFSET_CHECKSUM = SLOT_SIZE - SHA256_SIZE,
     HEADER_CHECKED_SIZE = 64,
 };
@@ -129,40 +131,48 @@ int slots_open(int directory_fd, const uint8_t store_id[STORE_ID_SIZE], struct s
     if (r < 0)
         return r;
     memcpy(ret_slots->store_id, store_id, STORE_ID_SIZE);
+    ret_slots->mirror_count = 0;
+    ret_slots->sequence = 0;
     ret_slots->fd = steal_fd(&fd);
     return 0;
 }
 
 void slots_close(struct slots *slots)
 {
+    for (unsigned i = 0; i < slots->mirror_count; i++)
+        cleanup_close(&slots->mirrors[i].fd);
+    slots->mirror_count = 0;
     cleanup_close(&slots->fd);
     slots->fd = -1;
+}
+
+static bool block_valid(const uint8_t block[SLOT_SIZE], uint32_t number)
+{
+    uint8_t digest[SHA256_SIZE];
+    uint32_t state = be32_get(block + OFFSET_STATE);
+    return memcmp(block, slot_magic, sizeof slot_magic) == 0 && be32_get(block + 4) == number &&
+           (state == SLOT_ERASED || state == SLOT_KEYED) &&
+           sha256(block, OFFSET_CHECKSUM, digest) == 0 &&
+           memcmp(digest, block + OFFSET_CHECKSUM, sizeof digest) == 0;
 }
 
 int slots_read(const struct slots *slots, uint32_t number, struct slot *ret_slot)
 {
     uint8_t block[SLOT_SIZE];
-    uint8_t digest[SHA256_SIZE];
     if (number >= SLOT_COUNT_MAX)
         return -EBADMSG;
     int r = pread_all(slots->fd, block, sizeof block, slot_offset(number));
     if (r < 0)
         return r;
-    r = sha256(block, OFFSET_CHECKSUM, digest);
-    if (r < 0)
-        return r;
-    uint32_t state = be32_get(block + OFFSET_STATE);
-    if (memcmp(block, slot_magic, sizeof slot_magic) != 0 || be32_get(block + 4) != number ||
-        memcmp(digest, block + OFFSET_CHECKSUM, sizeof digest) != 0 ||
-        (state != SLOT_ERASED && state != SLOT_KEYED))
+    if (!block_valid(block, number))
         return -EBADMSG;
     ret_slot->generation = be64_get(block + 8);
-    ret_slot->state = (enum slot_state)state;
+    ret_slot->state = (enum slot_state)be32_get(block + OFFSET_STATE);
     memcpy(ret_slot->wrapped, block + OFFSET_WRAPPED, sizeof ret_slot->wrapped);
     return 0;
 }
 
-int slots_write(const struct slots *slots, uint32_t number, const struct slot *slot)
+int slots_write(struct slots *slots, uint32_t number, const struct slot *slot)
 {
     uint8_t block[SLOT_SIZE] = {0};
     if (number >= SLOT_COUNT_MAX)
@@ -172,13 +182,21 @@ int slots_write(const struct slots *slots, uint32_t number, const struct slot *s
     be64_put(block + 8, slot->generation);
     be32_put(block + OFFSET_STATE, slot->state);
     memcpy(block + OFFSET_WRAPPED, slot->wrapped, sizeof slot->wrapped);
+    uint64_t now = (uint64_t)clock_realtime_ns();
+    slots->sequence = now > slots->sequence ? now : slots->sequence + 1;
+    be64_put(block + OFFSET_SEQUENCE, slots->sequence);
     int r = sha256(block, OFFSET_CHECKSUM, block + OFFSET_CHECKSUM);
-    if (r < 0)
-        return r;
-    return pwrite_all(slots->fd, block, sizeof block, slot_offset(number));
+    if (r == 0)
+        r = pwrite_all(slots->fd, block, sizeof block, slot_offset(number));
+    for (unsigned i = 0; r == 0 && i < slots->mirror_count; i++) {
+        struct slots_mirror *mirror = &slots->mirrors[i];
+        if (mirror->error == 0)
+            mirror->error = pwrite_all(mirror->fd, block, sizeof block, slot_offset(number));
+    }
+    return r;
 }
 
-int slots_erase(const struct slots *slots, uint32_t number)
+int slots_erase(struct slots *slots, uint32_t number)
 {
     struct slot erased = {.state = SLOT_ERASED};
     int r = random_bytes(&erased.generation, sizeof erased.generation);
@@ -187,9 +205,16 @@ int slots_erase(const struct slots *slots, uint32_t number)
     return slots_write(slots, number, &erased);
 }
 
-int slots_sync(const struct slots *slots)
+int slots_sync(struct slots *slots)
 {
-    return fdatasync(slots->fd) < 0 ? -errno : 0;
+    if (fdatasync(slots->fd) < 0)
+        return -errno;
+    for (unsigned i = 0; i < slots->mirror_count; i++) {
+        struct slots_mirror *mirror = &slots->mirrors[i];
+        if (mirror->error == 0 && fdatasync(mirror->fd) < 0)
+            mirror->error = -errno;
+    }
+    return 0;
 }
 
 void slot_aad(const struct slots *slots, uint32_t number, uint64_t generation,
@@ -198,4 +223,128 @@ void slot_aad(const struct slots *slots, uint32_t number, uint64_t generation,
     be32_put(ret_aad, number);
     be64_put(ret_aad + 4, generation);
     memcpy(ret_aad + 12, slots->store_id, STORE_ID_SIZE);
+}
+
+/* --- copies on other disks -------------------------------------------------------------------- */
+
+int slots_count(const struct slots *slots, uint32_t *ret_count)
+{
+    struct stat status;
+    if (fstat(slots->fd, &status) < 0)
+        return -errno;
+    int64_t left = (int64_t)status.st_size - SLOTS_HEADER_SIZE;
+    *ret_count = left > 0 ? (uint32_t)(left / SLOT_SIZE) : 0;
+    return 0;
+}
+
+/* Both ends as far as they go; zeros behind. */
+static int read_block(int fd, uint8_t *out, size_t size, off_t offset, size_t *ret_size)
+{
+    size_t done = 0;
+    memset(out, 0, size);
+    while (done < size) {
+        ssize_t count = pread(fd, out + done, size - done, offset + (off_t)done);
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count < 0)
+            return -errno;
+        if (count == 0)
+            break;
+        done += (size_t)count;
+    }
+    *ret_size = done;
+    return 0;
+}
+
+/* Which of two differing slots is the right one: > 0 ours, < 0 the copy's, 0 neither is valid. */
+static int newer(const uint8_t *ours, const uint8_t *theirs, uint32_t number)
+{
+    bool valid = block_valid(ours, number), their_valid = block_valid(theirs, number);
+    if (!valid || !their_valid)
+        return (int)valid - (int)their_valid;
+    return be64_get(ours + OFFSET_SEQUENCE) >= be64_get(theirs + OFFSET_SEQUENCE) ? 1 : -1;
+}
+
+struct agreement {
+    struct slots *slots;
+    int mirror_fd;
+    bool changed; /* something of ours */
+};
+
+static int agree_slot(struct agreement *agreement, const uint8_t *ours, const uint8_t *theirs,
+                      uint32_t number)
+{
+    int which = newer(ours, theirs, number);
+    if (which == 0)
+        return 0;
+    if (which < 0)
+        agreement->changed = true;
+    return pwrite_all(which > 0 ? agreement->mirror_fd : agreement->slots->fd,
+                      which > 0 ? ours : theirs, SLOT_SIZE, slot_offset(number));
+}
+
+static void note_sequence(struct slots *slots, const uint8_t *block, uint32_t number)
+{
+    uint64_t sequence = be64_get(block + OFFSET_SEQUENCE);
+    if (sequence > slots->sequence && block_valid(block, number))
+        slots->sequence = sequence;
+}
+
+static int agree(struct agreement *agreement)
+{
+    enum { AT_ONCE = 8192 };
+    _cleanup_free_ uint8_t *buffer = malloc((size_t)2 * AT_ONCE * SLOT_SIZE);
+    uint8_t *ours = buffer, *theirs = buffer + (size_t)AT_ONCE * SLOT_SIZE;
+    size_t got = 1, their_got = 1;
+    int r = buffer ? 0 : -ENOMEM;
+    for (uint32_t first = 0; r == 0 && got + their_got > 0; first += AT_ONCE) {
+        r = read_block(agreement->slots->fd, ours, (size_t)AT_ONCE * SLOT_SIZE, slot_offset(first),
+                       &got);
+        if (r == 0)
+            r = read_block(agreement->mirror_fd, theirs, (size_t)AT_ONCE * SLOT_SIZE,
+                           slot_offset(first), &their_got);
+        size_t count = (got > their_got ? got : their_got) / SLOT_SIZE;
+        for (size_t i = 0; r == 0 && i < count; i++) {
+            const uint8_t *a = ours + i * SLOT_SIZE, *b = theirs + i * SLOT_SIZE;
+            note_sequence(agreement->slots, a, first + (uint32_t)i);
+            note_sequence(agreement->slots, b, first + (uint32_t)i);
+            if (memcmp(a, b, SLOT_SIZE) != 0)
+                r = agree_slot(agreement, a, b, first + (uint32_t)i);
+        }
+    }
+    if (r == 0 && (fdatasync(agreement->mirror_fd) < 0 || fdatasync(agreement->slots->fd) < 0))
+        r = -errno;
+    return r;
+}
+
+static int open_mirror(const struct slots *slots, int directory_fd, int *ret_fd)
+{
+    struct slots mirror;
+    int r = slots_open(directory_fd, slots->store_id, &mirror);
+    struct stat status;
+    if (r == -EBADMSG && fstatat(directory_fd, slots_name, &status, AT_SYMLINK_NOFOLLOW) < 0 &&
+        errno == ENOENT) {
+        r = slots_create(directory_fd, slots->store_id);
+        if (r == 0)
+            r = slots_open(directory_fd, slots->store_id, &mirror);
+    }
+    if (r == 0)
+        *ret_fd = mirror.fd;
+    return r;
+}
+
+int slots_mirror_attach(struct slots *slots, unsigned index, bool *ret_changed)
+{
+    struct slots_mirror *mirror = &slots->mirrors[index];
+    int fd;
+    int r = open_mirror(slots, mirror->directory_fd, &fd);
+    if (r == 0) {
+        struct agreement agreement = {.slots = slots, .mirror_fd = fd};
+        cleanup_close(&mirror->fd);
+        mirror->fd = fd;
+        r = agree(&agreement);
+        *ret_changed |= agreement.changed;
+    }
+    mirror->error = r;
+    return r;
 }

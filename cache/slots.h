@@ -34,9 +34,23 @@ struct slot {
     uint8_t wrapped[CACHE_WRAPPED_SIZE]; /* zeros if erased */
 };
 
+/*
+ * Copies of the file on other disks: every write goes there too, so what is erased here is erased
+ * there. A copy that fails is left behind and brought up to date by slots_mirror_attach(), and the
+ * higher sequence number of two slots is the newer.
+ */
+struct slots_mirror {
+    int directory_fd; /* borrowed */
+    int fd;           /* -1: not attached */
+    int error;        /* 0, or why it fell behind (negative errno) */
+};
+
 struct slots {
     int fd;
     uint8_t store_id[STORE_ID_SIZE];
+    uint64_t sequence; /* of the last write */
+    unsigned mirror_count;
+    struct slots_mirror mirrors[CACHE_MIRRORS_MAX];
 };
 
 /* A file without slots, durable, in place of one that never was used. -EBADMSG: the existing one
@@ -47,13 +61,23 @@ _must_use_ int slots_open(int directory_fd, const uint8_t store_id[STORE_ID_SIZE
                           struct slots *ret_slots);
 void slots_close(struct slots *slots);
 
+/*
+ * Opens or makes the copy and makes both agree, slot by slot, durably; the first time that it finds
+ * a newer slot there, *ret_changed becomes true: our file was an older one, and records may name
+ * keys that are no more. -EBADMSG: the copy is of another store, or no such file.
+ */
+_must_use_ int slots_mirror_attach(struct slots *slots, unsigned index, bool *ret_changed);
+/* How many slots the file has room for. */
+_must_use_ int slots_count(const struct slots *slots, uint32_t *ret_count);
+
 /* -EBADMSG if it is beyond the end, damaged, or another slot's. */
 _must_use_ int slots_read(const struct slots *slots, uint32_t number, struct slot *ret_slot);
 /* Not durable before slots_sync(). */
-_must_use_ int slots_write(const struct slots *slots, uint32_t number, const struct slot *slot);
+_must_use_ int slots_write(struct slots *slots, uint32_t number, const struct slot *slot);
 /* An erased slot with a new generation. */
-_must_use_ int slots_erase(const struct slots *slots, uint32_t number);
-_must_use_ int slots_sync(const struct slots *slots);
+_must_use_ int slots_erase(struct slots *slots, uint32_t number);
+/* Copies that cannot be synced are left behind, which is no error. */
+_must_use_ int slots_sync(struct slots *slots);
 
 /* What the wrapped key of a slot is bound to. */
 void slot_aad(const struct slots *slots, uint32_t number, uint64_t generation,

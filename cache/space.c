@@ -4,10 +4,10 @@
 #include <sys/statvfs.h>
 
 enum {
-    MAP_RESERVE_PAGES = 512, /* 2 MiB; at most a sixteenth of the map */
-    DISK_RESERVE = 2 * 1024 * 1024,
-    OVERFLOW_HEADER_SIZE = 16, /* LMDB's page header before a value of several pages */
-    FREE_TABLE = 0,            /* LMDB's own table of free pages */
+    MAP_RESERVE_PAGES = 512,        /* 2 MiB; at most a sixteenth of the map */
+    DISK_RESERVE = 2 * 1024 * 1024, /* at least */
+    OVERFLOW_HEADER_SIZE = 16,      /* LMDB's page header before a value of several pages */
+    FREE_TABLE = 0,                 /* LMDB's own table of free pages */
 };
 
 uint64_t space_pages(const struct cache *cache, uint64_t size)
@@ -50,6 +50,11 @@ static uint64_t disk_left(const struct cache *cache)
     return (uint64_t)status.f_bavail * status.f_frsize;
 }
 
+static uint64_t disk_reserve(const struct cache *cache)
+{
+    return cache->headroom > DISK_RESERVE ? cache->headroom : DISK_RESERVE;
+}
+
 bool space_disk_full(const struct cache *cache)
 {
     return disk_left(cache) < DISK_RESERVE;
@@ -65,7 +70,7 @@ int space_check(struct cache *cache, uint64_t pages)
     uint64_t limit = cache->map_size / cache->page_size;
     uint64_t reserve = limit / 16 < MAP_RESERVE_PAGES ? limit / 16 : MAP_RESERVE_PAGES;
     if (used + pages + reserve <= limit &&
-        disk_left(cache) >= pages * cache->page_size + DISK_RESERVE)
+        disk_left(cache) >= pages * cache->page_size + disk_reserve(cache))
         return 0;
     uint64_t free_pages = 0;
     r = count_free_pages(cache, &free_pages);

@@ -3,6 +3,7 @@
 
 #include "cache/environment.h"
 #include "cache/format.h"
+#include "cache/rebuild.h"
 #include "cache/recovery.h"
 
 #include <fcntl.h>
@@ -21,6 +22,8 @@ static int new_cache(const struct cache_settings *settings, struct cache **ret_c
     cache->slots.fd = -1;
     cache->map_size = settings->map_size;
     cache->quota = settings->quota;
+    cache->headroom = settings->headroom;
+    cache->outbox = settings->outbox;
     cache->keyring = settings->keyring;
     cache->directory_fd = fcntl(settings->directory_fd, F_DUPFD_CLOEXEC, 0);
     if (cache->directory_fd < 0)
@@ -58,8 +61,13 @@ static int open_or_create(struct cache *cache, char *ret_message)
         r = environment_open_tables(cache, transaction, ret_message, &created);
     if (r < 0)
         return r;
+    bool upgraded = false;
     r = created ? create(cache, transaction, ret_message)
                 : format_load(cache, transaction, ret_message);
+    if (r == 0)
+        r = format_upgrade(cache, transaction, &upgraded);
+    if (r == 0 && upgraded)
+        r = rebuild_ask(cache, transaction);
     if (r == CACHE_MISS) {
         snprintf(ret_message, STORE_MESSAGE_MAX, "store: the format row is missing");
         r = -EBADMSG;
@@ -83,6 +91,32 @@ static int open_slots(struct cache *cache, char *ret_message)
     return r;
 }
 
+/* A copy that cannot be written today does not stop the mount; one of another store is a mistake of
+ * the operator. */
+static int attach_mirrors(struct cache *cache, const struct cache_settings *settings,
+                          char *ret_message)
+{
+    bool changed = false;
+    struct slots *slots = &cache->slots;
+    for (unsigned i = 0; i < settings->mirror_count; i++) {
+        slots->mirrors[i] =
+            (struct slots_mirror){.directory_fd = settings->mirror_fds[i], .fd = -1};
+        slots->mirror_count = i + 1;
+        if (slots_mirror_attach(slots, i, &changed) == -EBADMSG) {
+            snprintf(ret_message, STORE_MESSAGE_MAX,
+                     "store: the ledger or the replica has the keys of another store");
+            return -EBADMSG;
+        }
+    }
+    if (!changed)
+        return 0;
+    _cleanup_transaction_ MDB_txn *transaction = NULL;
+    int r = store_begin(cache, 0, &transaction);
+    if (r == 0)
+        r = rebuild_ask(cache, transaction);
+    return r < 0 ? r : store_commit(cache, &transaction);
+}
+
 int cache_open(const struct cache_settings *settings, char *ret_message, struct cache **ret_cache)
 {
     _cleanup_(cleanup_cache) struct cache *cache = NULL;
@@ -102,6 +136,8 @@ int cache_open(const struct cache_settings *settings, char *ret_message, struct 
         r = open_or_create(cache, ret_message);
     if (r == 0)
         r = open_slots(cache, ret_message);
+    if (r == 0)
+        r = attach_mirrors(cache, settings, ret_message);
     if (r == 0)
         r = recovery_run(cache, ret_message);
     if (r < 0)

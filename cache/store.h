@@ -31,7 +31,10 @@ enum table {
     TABLE_ERASURES = 6, /* slot -> what is being erased */
     TABLE_UNUSED = 7,   /* slot -> nothing, sealed: slots that no record names */
     TABLE_OUTBOX = 8,   /* inode -> the last change a replica has not been told of */
+    TABLE_PERIODS = 9,  /* period -> slot of its key, and how many records need it */
+    TABLE_AGES = 10,    /* time of last use, inode -> nothing: content, oldest first */
     TABLE_COUNT,
+    TABLE_NEW_IN_2 = TABLE_PERIODS, /* tables from here on are not in format 1 */
 };
 
 struct cache {
@@ -42,6 +45,8 @@ struct cache {
     size_t page_size;
     uint64_t map_size;
     uint64_t quota;
+    uint64_t headroom; /* bytes of the disk that admissions leave free */
+    bool outbox;       /* somebody reads it */
     struct cache_keyring keyring;
     uint8_t store_id[STORE_ID_SIZE];
     struct data_key store_key;

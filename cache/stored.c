@@ -27,26 +27,55 @@ static int load_record(struct cache *cache, MDB_txn *transaction, uint32_t inode
         return r;
     if (r == CACHE_MISS || !bytes_equal(header, bytes_of(stored->header, sizeof stored->header)))
         return -EIO;
-    return 0;
+    if (stored->record.period != 0)
+        r = period_get(cache, transaction, stored->record.period, &stored->period);
+    return r == CACHE_MISS ? -EIO : r;
 }
 
-static int fetch_key(struct cache *cache, const struct record *record, struct data_key *ret_key)
+static int unwrap_slot(struct cache *cache, uint32_t number, uint64_t generation,
+                       struct data_key *ret_key)
 {
     struct slot slot;
     uint8_t aad[SLOT_AAD_SIZE];
-    uint64_t epoch = data_keys_epoch(cache->data_keys);
-    int r = slots_read(&cache->slots, record->slot, &slot);
+    int r = slots_read(&cache->slots, number, &slot);
     if (r < 0)
         return r == -EBADMSG ? -EIO : r;
-    if (slot.state != SLOT_KEYED || slot.generation != record->generation)
+    if (slot.state != SLOT_KEYED || slot.generation != generation)
         return -EIO;
-    slot_aad(&cache->slots, record->slot, slot.generation, aad);
+    slot_aad(&cache->slots, number, slot.generation, aad);
     r = cache->keyring.unwrap(cache->keyring.context, aad, sizeof aad, slot.wrapped,
                               ret_key->bytes);
-    if (r < 0)
-        return r == -EBADMSG ? -EIO : r;
-    data_keys_add(cache->data_keys, epoch, record->slot, record->generation, ret_key);
-    return 0;
+    return r == -EBADMSG ? -EIO : r;
+}
+
+int stored_slot_key(struct cache *cache, uint32_t slot, uint64_t generation,
+                    struct data_key *ret_key)
+{
+    if (data_keys_find(cache->data_keys, slot, generation, ret_key))
+        return 0;
+    uint64_t epoch = data_keys_epoch(cache->data_keys);
+    int r = unwrap_slot(cache, slot, generation, ret_key);
+    if (r == 0)
+        data_keys_add(cache->data_keys, epoch, slot, generation, ret_key);
+    return r;
+}
+
+/* The key of content, which is what is kept in memory under the record's slot. */
+static int fetch_key(struct cache *cache, const struct record *record,
+                     const struct period_place *period, struct data_key *ret_key)
+{
+    _cleanup_data_key_ struct data_key slot_key, period_key;
+    if (record->period == 0)
+        return stored_slot_key(cache, record->slot, record->generation, ret_key);
+    uint64_t epoch = data_keys_epoch(cache->data_keys);
+    int r = unwrap_slot(cache, record->slot, record->generation, &slot_key);
+    if (r == 0)
+        r = stored_slot_key(cache, period->slot, period->generation, &period_key);
+    if (r == 0)
+        r = period_content_key(&slot_key, &period_key, ret_key);
+    if (r == 0)
+        data_keys_add(cache->data_keys, epoch, record->slot, record->generation, ret_key);
+    return r;
 }
 
 static bool same_key(const struct record *a, const struct record *b)
@@ -79,7 +108,7 @@ int stored_open(struct cache *cache, uint32_t inode, enum stored_which which,
         }
         mdb_txn_abort(steal_ptr(&stored.transaction));
         asked = stored.record;
-        fetched = fetch_key(cache, &asked, &stored.key);
+        fetched = fetch_key(cache, &asked, &stored.period, &stored.key);
     }
     return -EAGAIN;
 }

@@ -6,6 +6,7 @@
 #define CACHE_STORED_H
 
 #include "base/cleanup.h"
+#include "cache/periods.h"
 #include "cache/record.h"
 #include "cache/rows.h"
 #include "cache/store.h"
@@ -13,6 +14,7 @@
 struct stored {
     MDB_txn *transaction; /* reading */
     struct record record;
+    struct period_place period; /* if the record has one */
     uint8_t header[RECORD_HEADER_SIZE];
     struct data_key key;
 };
@@ -21,6 +23,11 @@ enum stored_which {
     STORED_ONLY,        /* what may be read */
     STORED_OR_WITHHELD, /* for verification and verdicts */
 };
+
+/* The key of a slot, from memory or from kosekifs-keys: outside of transactions. -EIO if the slot
+ * holds no such key. */
+_must_use_ int stored_slot_key(struct cache *cache, uint32_t slot, uint64_t generation,
+                               struct data_key *ret_key);
 
 /* CACHE_MISS: no such content; -EIO: damaged; or what the keyring says. */
 _must_use_ int stored_open(struct cache *cache, uint32_t inode, enum stored_which which,

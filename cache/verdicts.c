@@ -26,11 +26,10 @@ static int write_rejection(struct cache *cache, MDB_txn *transaction, struct ent
     struct counters counters;
     int r = counters_get(cache, transaction, &counters);
     if (r == 0 && entry_has_content(&row->entry)) {
-        struct record record = entry_record(row);
         counters.stored--;
         counters.stored_bytes -= row->entry.size;
         counters_touch(&counters);
-        r = erasure_begin(cache, transaction, &record);
+        r = erasure_begin(cache, transaction, row);
         if (r == 0)
             r = outbox_put(cache, transaction, OUTBOX_ERASED, row);
     }

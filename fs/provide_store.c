@@ -99,7 +99,7 @@ static int store_judged(struct provide *provide, struct flight *flight)
     if (result < 0)
         return result;
     return cache_admit(provide->cache, &flight->name, bytes_of(content.data, content.size), verdict,
-                       flight->received_at_s, clock_realtime_s(), &flight->entry);
+                       flight->received_at_s, clock_realtime_s(), 0, &flight->entry);
 }
 
 static void land_judged(struct provide *provide, struct flight *flight, int result)

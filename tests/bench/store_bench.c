@@ -112,7 +112,7 @@ static uint32_t admit(struct cache *cache, unsigned number, const uint8_t *conte
     require(sha256(content, size, verdict.document_sha256) == 0, "sha256");
     require(cache_upsert(cache, &name, size, 1, "\"v\"", 1, &entry) == 0, "upsert");
     double begin_us = now_us();
-    require(cache_admit(cache, &name, bytes_of(content, size), &verdict, 1, 1, &entry) == 0,
+    require(cache_admit(cache, &name, bytes_of(content, size), &verdict, 1, 1, 0, &entry) == 0,
             "admit");
     if (series)
         add(series, begin_us);

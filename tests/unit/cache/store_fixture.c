@@ -172,7 +172,7 @@ int store_admit(struct store *store, const struct certname *name, size_t size, u
     verdict_for(&verdict, content, size);
     int r = cache_upsert(store->cache, name, size, 1700000000, "\"v1\"", 5, &entry);
     if (r == 0)
-        r = cache_admit(store->cache, name, bytes_of(content, size), &verdict, 100, 200,
+        r = cache_admit(store->cache, name, bytes_of(content, size), &verdict, 100, 200, 0,
                         ret_entry ? ret_entry : &entry);
     free(content);
     return r;

@@ -149,36 +149,37 @@ static void test_refuses_to_admit(void **state)
     verdict_for(&verdict, content, sizeof content);
     assert_int_equal(cache_upsert(store.cache, &known, 1000, 1, "", 1, &entry), 0);
 
-    assert_int_equal(cache_admit(store.cache, &unknown, bytes, &verdict, 1, 1, &entry), -ENOENT);
+    assert_int_equal(cache_admit(store.cache, &unknown, bytes, &verdict, 1, 1, 0, &entry), -ENOENT);
     static const uint8_t indications[] = {VERDICT_INDETERMINATE, VERDICT_TOTAL_FAILED, 3, 255};
     for (size_t i = 0; i < sizeof indications; i++) {
         struct verdict bad = verdict;
         bad.indication = indications[i];
-        assert_int_equal(cache_admit(store.cache, &known, bytes, &bad, 1, 1, &entry), -EINVAL);
+        assert_int_equal(cache_admit(store.cache, &known, bytes, &bad, 1, 1, 0, &entry), -EINVAL);
     }
     struct verdict bad = verdict;
     bad.document_size = 999;
-    assert_int_equal(cache_admit(store.cache, &known, bytes, &bad, 1, 1, &entry), -EINVAL);
+    assert_int_equal(cache_admit(store.cache, &known, bytes, &bad, 1, 1, 0, &entry), -EINVAL);
     assert_int_equal(
-        cache_admit(store.cache, &known, bytes_of(content, 999), &verdict, 1, 1, &entry), -EINVAL);
+        cache_admit(store.cache, &known, bytes_of(content, 999), &verdict, 1, 1, 0, &entry),
+        -EINVAL);
     for (size_t i = 0; i < SHA256_SIZE; i += 31) {
         bad = verdict;
         bad.document_sha256[i] ^= 1;
-        assert_int_equal(cache_admit(store.cache, &known, bytes, &bad, 1, 1, &entry), -EINVAL);
+        assert_int_equal(cache_admit(store.cache, &known, bytes, &bad, 1, 1, 0, &entry), -EINVAL);
     }
     content[500] ^= 1;
-    assert_int_equal(cache_admit(store.cache, &known, bytes, &verdict, 1, 1, &entry), -EINVAL);
+    assert_int_equal(cache_admit(store.cache, &known, bytes, &verdict, 1, 1, 0, &entry), -EINVAL);
     content[500] ^= 1;
     /* A verdict that contradicts itself. */
     bad = verdict;
     verdict_add(&bad, CHECK_FAILED, "profile", "", "no");
-    assert_int_equal(cache_admit(store.cache, &known, bytes, &bad, 1, 1, &entry), -EINVAL);
+    assert_int_equal(cache_admit(store.cache, &known, bytes, &bad, 1, 1, 0, &entry), -EINVAL);
 
     assert_int_equal(cache_find(store.cache, &known, &entry), 0);
     assert_int_equal(entry.state, CACHE_KNOWN);
     assert_int_equal(cache_statistics(store.cache, &statistics), 0);
     assert_int_equal(statistics.stored, 0);
-    assert_int_equal(cache_admit(store.cache, &known, bytes, &verdict, 1, 1, &entry), 0);
+    assert_int_equal(cache_admit(store.cache, &known, bytes, &verdict, 1, 1, 0, &entry), 0);
     assert_int_equal(store_check(&store, &known, sizeof content, 1), 0);
 }
 
@@ -261,9 +262,9 @@ static void test_verdicts(void **state)
     assert_int_equal(cache_verdict(store.cache, &name, &read_back), CACHE_MISS);
     assert_int_equal(cache_reject(store.cache, &name, &rejection, 50), 0);
     content_fill(content, sizeof content, 3);
-    assert_int_equal(
-        cache_admit(store.cache, &name, bytes_of(content, sizeof content), &verdict, 1, 2, &entry),
-        0);
+    assert_int_equal(cache_admit(store.cache, &name, bytes_of(content, sizeof content), &verdict, 1,
+                                 2, 0, &entry),
+                     0);
     assert_int_equal(cache_statistics(store.cache, &statistics), 0);
     assert_int_equal(statistics.rejected, 0);
     assert_int_equal(statistics.stored, 1);

@@ -82,7 +82,7 @@ static int do_upsert(void)
 static int do_admit(void)
 {
     struct cache_entry entry;
-    return cache_admit(store.cache, &subject, bytes_of(content, SIZE), &good, 1, 2, &entry);
+    return cache_admit(store.cache, &subject, bytes_of(content, SIZE), &good, 1, 2, 0, &entry);
 }
 
 static int do_read(void)

@@ -214,9 +214,9 @@ static void test_format_row(void **state)
 {
     (void)state;
     store_close(&store);
-    edit_meta("format", 11, 3, false); /* 1 ^ 3 = format 2 */
+    edit_meta("format", 11, 1, false); /* 2 ^ 1 = format 3 */
     expect_open(-EPROTONOSUPPORT, "newer");
-    edit_meta("format", 11, 3, false);
+    edit_meta("format", 11, 1, false);
     for (size_t at = 0; at < 124; at++) {
         if (at >= 8 && at < 12)
             continue;

@@ -81,7 +81,7 @@ static void test_failed_admissions_leave_no_key(void **state)
     assert_int_equal(cache_upsert(store.cache, &name, 1, 1, "", 1, &entry), 0);
     for (unsigned i = 0; i < 200; i++)
         assert_int_equal(cache_admit(store.cache, &name, bytes_of(content, sizeof content),
-                                     &verdict, 1, 1, &entry),
+                                     &verdict, 1, 1, 0, &entry),
                          -EINVAL);
     /* Slots are given new keys, not new slots for ever. */
     assert_true(store_keyed_slots(&store) <= 128);
