@@ -48,12 +48,19 @@ struct key {
     KEY(audit, type, name, text, least, most, help)
 #define KEY_ALERTS(type, name, size, text, least, most, help)                                      \
     KEY(alerts, type, name, text, least, most, help)
+#define KEY_RETENTION(type, name, size, text, least, most, help)                                   \
+    KEY(retention, type, name, text, least, most, help)
+#define KEY_BACKUP(type, name, size, text, least, most, help)                                      \
+    KEY(backup, type, name, text, least, most, help)
+#define KEY_REPLICA(type, name, size, text, least, most, help)                                     \
+    KEY(replica, type, name, text, least, most, help)
 #define KEY_USERS(type, name, size, text, least, most, help)                                       \
     KEY(users, type, name, text, least, most, help)
 
 static const struct key keys[] = {
     CONFIG_MOUNT(KEY_MOUNT) CONFIG_LINK(KEY_LINK) CONFIG_KEYS(KEY_KEYS) CONFIG_TRUST(KEY_TRUST)
-        CONFIG_AUDIT(KEY_AUDIT) CONFIG_ALERTS(KEY_ALERTS) CONFIG_USERS(KEY_USERS)};
+        CONFIG_AUDIT(KEY_AUDIT) CONFIG_ALERTS(KEY_ALERTS) CONFIG_RETENTION(KEY_RETENTION)
+            CONFIG_BACKUP(KEY_BACKUP) CONFIG_REPLICA(KEY_REPLICA) CONFIG_USERS(KEY_USERS)};
 
 enum { KEY_COUNT = sizeof keys / sizeof keys[0] };
 
@@ -85,6 +92,8 @@ static const struct {
     {"audit", "syslog", config_check_path},
     {"audit", "journald", config_check_path},
     {"alerts", "hook", config_check_path},
+    {"backup", "ledger", config_check_path},
+    {"replica", "path", config_check_path},
 };
 
 struct parse {
@@ -177,7 +186,7 @@ static void take_integer(struct parse *parse, const struct key *key, int line, c
     int64_t number;
     if (!(time ? config_parse_milliseconds(value, &number) : config_parse_number(value, &number)))
         mistake(parse, line, "[%s] %s: \"%.64s\" is not %s", key->section, key->name, value,
-                time ? "a time such as 500ms, 2s, 5m or 1h"
+                time ? "a time such as 500ms, 2s, 5m, 1h or 30d"
                      : "a number such as 100, 64K, 32M or 1G");
     else if (number < key->least || number > key->most)
         mistake(parse, line, "[%s] %s: %.64s is not between %" PRId64 " and %" PRId64 "%s",

@@ -110,6 +110,23 @@
     X(MILLISECONDS, quiet, 0, "1h", 1000, 604800000, "the same alert is told once in this time")   \
     X(NUMBER, told_max, 0, "60", 1, 100000, "alerts told in an hour at most")
 
+/* Sections [retention], [backup] and [replica]: what is kept, how long, and where else. */
+#define CONFIG_RETENTION(X)                                                                        \
+    X(MILLISECONDS, keep, 0, "0", 0, 3155760000000,                                                \
+      "how long a certificate is kept where no affair says keep_days; 0 = without end")            \
+    X(MILLISECONDS, look, 0, "10m", 100, 86400000, "how often all is looked through for that")     \
+    X(MILLISECONDS, evict_unused, 0, "0", 0, 3155760000000,                                        \
+      "what nobody opened for so long may make room for others; 0 = nothing may")                  \
+    X(NUMBER, high_water, 0, "90", 1, 100, "per cent of [mount] quota above which room is made")   \
+    X(NUMBER, low_water, 0, "80", 1, 100, "... until this is reached")                             \
+    X(NUMBER, headroom, 0, "64M", 2097152, 17592186044416,                                         \
+      "bytes of the disk that certificates leave free; when twice as much is left, an alert")
+#define CONFIG_BACKUP(X)                                                                           \
+    X(TEXT, ledger, 256, "", 0, 255,                                                               \
+      "directory on another disk with the keys that backups need; empty = no backups")
+#define CONFIG_REPLICA(X)                                                                          \
+    X(TEXT, path, 256, "", 0, 255, "directory on another disk that follows the store; empty = none")
+
 /* Section [users]: whom each process becomes when the supervisor runs as root. */
 #define CONFIG_USERS(X)                                                                            \
     X(TEXT, mount, 64, "kosekifs-mount", 1, 63, "user name or number of kosekifs-mount")           \
@@ -143,6 +160,15 @@ struct config_audit {
 struct config_alerts {
     CONFIG_ALERTS(CONFIG_MEMBER)
 };
+struct config_retention {
+    CONFIG_RETENTION(CONFIG_MEMBER)
+};
+struct config_backup {
+    CONFIG_BACKUP(CONFIG_MEMBER)
+};
+struct config_replica {
+    CONFIG_REPLICA(CONFIG_MEMBER)
+};
 struct config_users {
     CONFIG_USERS(CONFIG_MEMBER)
 };
@@ -154,6 +180,9 @@ struct config {
     struct config_trust trust;
     struct config_audit audit;
     struct config_alerts alerts;
+    struct config_retention retention;
+    struct config_backup backup;
+    struct config_replica replica;
     struct config_users users;
 };
 

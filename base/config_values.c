@@ -51,7 +51,8 @@ bool config_parse_number(const char *text, int64_t *ret_value)
 
 bool config_parse_milliseconds(const char *text, int64_t *ret_value)
 {
-    static const struct unit units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
+    static const struct unit units[] = {
+        {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
     if (strcmp(text, "0") == 0) {
         *ret_value = 0;
         return true;

@@ -301,3 +301,19 @@ bool access_needs_second_person(struct access *access, const char *command)
     access_give_ruling(access, ruling);
     return needed;
 }
+
+int64_t access_keep_s(struct access *access, const struct certname *name)
+{
+    struct access_ruling *ruling;
+    const struct access_policy *policy = access_take_ruling(access, &ruling);
+    int64_t keep_s = -1;
+    for (uint32_t i = 0; i < policy->affair_count; i++) {
+        const struct access_affair *affair = &policy->affairs[i];
+        int64_t affair_s = (int64_t)affair->keep_days * 86400;
+        if (affair_s > keep_s && affair_s > 0 && access_affair_covers_id(affair, name) &&
+            access_affair_covers_format(affair, name))
+            keep_s = affair_s;
+    }
+    access_give_ruling(access, ruling);
+    return keep_s;
+}

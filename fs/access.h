@@ -105,6 +105,10 @@ void access_set_seals(struct access *access, struct seals *seals);
  * counts of affairs that keep their name are kept. */
 _must_use_ int access_replace(struct access *access, const struct access_policy *policy);
 
+/* How long the certificate may be kept: the longest time of the affairs that cover it; -1 if none
+ * of them says. */
+int64_t access_keep_s(struct access *access, const struct certname *name);
+
 /* The version of the policy in force and the digest of its file. */
 void access_version(struct access *access, char ret_version[ACCESS_VERSION_SIZE],
                     uint8_t ret_sha256[SHA256_SIZE]);
@@ -116,7 +120,7 @@ bool access_decide(struct access *access, struct caller *caller, const struct ce
 const char *access_reason_name(enum access_reason reason); /* "out_of_hours" */
 /* What the program gets that was refused: EACCES, or EPERM if it is not for want of a right. */
 int access_reason_errno(enum access_reason reason);
-const char *access_role_name(enum access_role role);       /* "reader"; "none" */
+const char *access_role_name(enum access_role role); /* "reader"; "none" */
 /* One plain sentence, with what to do, for the operator and for who has a right; a caller without
  * right gets a constant line elsewhere. */
 void access_sentence(const struct access_decision *decision, char out[ACCESS_SENTENCE_SIZE]);

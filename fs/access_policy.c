@@ -106,7 +106,7 @@ static bool affair_ok(const struct access_affair *affair)
     if (!text_ok(affair->name, sizeof affair->name) || affair->name[0] == '\0' ||
         !text_ok(affair->purpose, sizeof affair->purpose) || !subjects_ok(&affair->readers) ||
         affair->pattern_count > ACCESS_PATTERNS_MAX || affair->window_count > ACCESS_WINDOWS_MAX ||
-        affair->opens_per_day > ACCESS_OPENS_MAX)
+        affair->opens_per_day > ACCESS_OPENS_MAX || affair->keep_days > ACCESS_KEEP_DAYS_MAX)
         return false;
     for (uint32_t i = 0; i < affair->pattern_count; i++) {
         if (!text_ok(affair->patterns[i], sizeof affair->patterns[i]))

@@ -32,6 +32,7 @@ enum {
     ACCESS_COMMANDS_MAX = 32,
     ACCESS_COMMAND_SIZE = 24,
     ACCESS_OPENS_MAX = 1000000,
+    ACCESS_KEEP_DAYS_MAX = 36500,
     ACCESS_MINUTES_PER_DAY = 24 * 60,
 };
 
@@ -59,6 +60,7 @@ struct access_affair {
     uint32_t line;          /* where the section begins */
     uint32_t formats;       /* bits 1 << enum certformat */
     uint32_t opens_per_day; /* of one reader; 0 = without limit */
+    uint32_t keep_days;     /* how long its certificates are kept; 0 = as [retention] says */
     uint32_t pattern_count;
     uint32_t window_count; /* 0 = at any time */
     int64_t valid_from_s;  /* INT64_MIN = always */

@@ -29,6 +29,7 @@ enum affair_key {
     AFFAIR_TO = 32,
     AFFAIR_OPENS = 64,
     AFFAIR_PURPOSE = 128,
+    AFFAIR_KEEP = 256,
 };
 
 struct reading {
@@ -204,6 +205,9 @@ static const char *take_affair_limit(struct reading *reading, const struct entry
     } else if (strcmp(entry->key, "opens_per_day") == 0) {
         if (once(reading, entry, keys, AFFAIR_OPENS, false))
             return policy_value_number(entry->value, ACCESS_OPENS_MAX, &affair->opens_per_day);
+    } else if (strcmp(entry->key, "keep_days") == 0) {
+        if (once(reading, entry, keys, AFFAIR_KEEP, false))
+            return policy_value_number(entry->value, ACCESS_KEEP_DAYS_MAX, &affair->keep_days);
     } else if (strcmp(entry->key, "purpose") == 0) {
         if (once(reading, entry, keys, AFFAIR_PURPOSE, false))
             return policy_value_text(entry->value, affair->purpose, sizeof affair->purpose);

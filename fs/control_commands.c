@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "fs/control_fetch.h"
+#include "fs/control_purge.h"
 #include "fs/control_schema.h"
 #include "fs/control_seal.h"
 #include "fs/errno_table.h"
@@ -357,6 +358,9 @@ static const struct command {
     {"fetch", ACCESS_OPERATOR, control_fetch},
     {"grant", ACCESS_OPERATOR, command_grant},
     {"revoke", ACCESS_OPERATOR, command_revoke},
+    {"purge", ACCESS_OPERATOR | ACCESS_APPROVER, control_purge},
+    {"hold", ACCESS_OPERATOR | ACCESS_APPROVER, control_hold},
+    {"release", ACCESS_OPERATOR | ACCESS_APPROVER, control_hold},
     {"confirm", ACCESS_APPROVER, command_confirm},
     {"schema", ACCESS_OPERATOR | ACCESS_APPROVER, control_schema},
     {"reload", ACCESS_OPERATOR | ACCESS_APPROVER, control_reload},

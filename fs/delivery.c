@@ -242,6 +242,17 @@ void delivery_closed(struct delivery *delivery, uint64_t handle)
     pthread_mutex_unlock(&delivery->lock);
 }
 
+bool delivery_is_open(struct delivery *delivery, uint32_t inode)
+{
+    bool open = false;
+    pthread_mutex_lock(&delivery->lock);
+    for (uint32_t next = delivery->inodes[chain_of(inode)]; next != 0 && !open;
+         next = delivery->links[next - 1].by_inode)
+        open = delivery->table->files[next - 1].inode == inode;
+    pthread_mutex_unlock(&delivery->lock);
+    return open;
+}
+
 bool delivery_blocked(struct delivery *delivery, uint32_t inode)
 {
     bool blocked = false;

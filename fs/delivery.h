@@ -59,6 +59,7 @@ _must_use_ int delivery_opened(struct delivery *delivery, uint64_t handle, uint3
                                uid_t uid, uint64_t affair);
 void delivery_closed(struct delivery *delivery, uint64_t handle);
 
+bool delivery_is_open(struct delivery *delivery, uint32_t inode);
 /* True while a blocked file of this inode is open. */
 bool delivery_blocked(struct delivery *delivery, uint32_t inode);
 

@@ -19,6 +19,8 @@
 #include "fs/journal.h"
 #include "fs/mount_setup.h"
 #include "fs/ops.h"
+#include "fs/upkeep.h"
+#include "fs/uses.h"
 #include "keys/keys_client.h"
 
 #include <errno.h>
@@ -43,7 +45,8 @@ struct program {
     pthread_t loop;
     int ending; /* eventfd: the loop thread shall leave */
     int state_fd, proc_fd;
-    int fuse_fd; /* -1 until mounted; then the session's */
+    int replica_fd; /* -1: none */
+    int fuse_fd;    /* -1 until mounted; then the session's */
     struct journal *journal;
 };
 
@@ -102,9 +105,7 @@ static void on_judged(void *context, const struct certname *name, const struct v
 
 static void on_withdrawn(void *context, uint32_t inode)
 {
-    struct mountfs *fs = context;
-    if (fs->session)
-        session_invalidate(fs->session, inode);
+    mountfs_withdraw(context, inode);
 }
 
 static void on_misbehaved(void *context, enum room_role role, uint32_t index, const char *reason)
@@ -117,6 +118,17 @@ static void on_misbehaved(void *context, enum room_role role, uint32_t index, co
                  "process %s: %s", room_role_name(role), reason);
     if (ipc_send(ROOM_FD, ROOM_KILL, 0, &peer, sizeof peer, NULL, 0) < 0)
         log_error("the supervisor cannot be told");
+}
+
+static int64_t on_keep_until(void *context, const struct certname *name, int64_t now_s)
+{
+    return upkeep_keep_until(context, name, now_s);
+}
+
+static void on_upkeep(void *context, struct cache *cache)
+{
+    struct mountfs *fs = context;
+    upkeep_run(fs->upkeep, cache);
 }
 
 static int on_alert(void *context, const struct alert_message *message)
@@ -380,15 +392,22 @@ static unsigned wait_for_keys(struct program *program, struct early_peer early[E
 static void open_provide(struct program *program)
 {
     struct mountfs *fs = &program->fs;
-    const struct provide_listener listener = {fs, on_fetched, on_judged, on_withdrawn,
-                                              on_misbehaved};
+    const struct provide_listener listener = {
+        fs, on_fetched, on_judged, on_withdrawn, on_keep_until, on_upkeep, on_misbehaved};
+    const struct provide_places places = {
+        .state_fd = program->state_fd,
+        .ledger_fd = fs->ledger_fd,
+        .replica_fd = program->replica_fd,
+        .headroom = (uint64_t)program->setup.retention.headroom,
+    };
     char message[256] = "";
     if (keys_client_new(&program->keys) < 0)
         room_fail("memory is short");
     struct early_peer early[EARLY_PEERS_MAX];
     unsigned early_count = wait_for_keys(program, early);
-    int error = provide_new(&program->setup.mount, program->keys, program->state_fd, &listener,
-                            message, &fs->provide);
+    fs->keys = program->keys;
+    int error = provide_new(&program->setup.mount, program->keys, &places, &listener, message,
+                            &fs->provide);
     if (error < 0)
         room_fail("the store cannot be opened: %s", message[0] ? message : strerror(-error));
     fs->cache = provide_cache(fs->provide);
@@ -413,10 +432,16 @@ static void start(struct program *program, struct ipc_message *message)
     pthread_mutex_init(&fs->relaxed_lock, NULL);
     fs->why = why_new();
     fs->hidden = hidden_new();
+    fs->retention = &program->setup.retention;
+    fs->uses = uses_new();
+    fs->upkeep = upkeep_new(fs);
     program->ending = eventfd(0, EFD_CLOEXEC);
-    if (!fs->why || !fs->hidden || program->ending < 0)
+    if (!fs->why || !fs->hidden || !fs->uses || !fs->upkeep || program->ending < 0)
         room_fail("memory or descriptors are short");
     program->state_fd = steal_fd(&fds[MOUNT_FD_STATE]);
+    fs->state_fd = program->state_fd;
+    fs->ledger_fd = program->setup.has_ledger ? steal_fd(&fds[MOUNT_FD_LEDGER]) : -1;
+    program->replica_fd = program->setup.has_replica ? steal_fd(&fds[MOUNT_FD_REPLICA]) : -1;
     open_records(program);
     open_access(program, fds[MOUNT_FD_POLICY]);
     if (delivery_new(fds[MOUNT_FD_OPEN_FILES], &fs->delivery) < 0)
@@ -469,6 +494,10 @@ static void end(struct program *program)
     caller_table_free(fs->callers);
     cleanup_close(&program->proc_fd);
     cleanup_close(&program->state_fd);
+    cleanup_close(&fs->ledger_fd);
+    cleanup_close(&program->replica_fd);
+    upkeep_free(fs->upkeep);
+    uses_free(fs->uses);
     session_free(fs->session);
     journal_close(program->journal);
     delivery_free(fs->delivery);

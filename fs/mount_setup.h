@@ -14,6 +14,8 @@ enum mount_setup_fd {
     MOUNT_FD_POLICY,      /* struct access_policy, sealed */
     MOUNT_FD_TRUST,       /* trust bundle, sealed */
     MOUNT_FD_OPEN_FILES,  /* delivery_table_new() */
+    MOUNT_FD_LEDGER,      /* directory of [backup] ledger, or the state directory again */
+    MOUNT_FD_REPLICA,     /* directory of [replica] path, or the state directory again */
     MOUNT_FD_COUNT,
 };
 
@@ -21,6 +23,8 @@ struct mount_setup {
     struct config_mount mount;
     struct config_audit audit;
     struct config_alerts alerts;
+    struct config_retention retention;
+    uint8_t has_ledger, has_replica;
 };
 
 #endif

@@ -23,6 +23,9 @@
 #include <stdint.h>
 
 struct hidden;
+struct keys_client;
+struct uses;
+struct upkeep;
 
 enum { MOUNTFS_RELAXED_MAX = 2048 };
 
@@ -39,6 +42,12 @@ struct mountfs {
     struct caller_table *callers;
     struct why *why;
     struct hidden *hidden;
+    struct uses *uses;
+    struct upkeep *upkeep;
+    struct keys_client *keys;
+    const struct config_retention *retention;
+    int state_fd;
+    int ledger_fd; /* -1: none */
     struct session *session;
     uint64_t connection; /* drawn at random at each mount; kept by those who take it over */
     int64_t started_s;
@@ -47,6 +56,10 @@ struct mountfs {
     char relaxed[MOUNTFS_RELAXED_MAX];
     atomic_ullong opens, denials, failures; /* since the start */
 };
+
+/* The content of this inode is served no more: answers under way arrive, then the kernel's pages
+ * go. Not from a thread that answers a request. */
+void mountfs_withdraw(struct mountfs *fs, uint64_t inode);
 
 /* Inode numbers below CACHE_INODE_FIRST, and above CACHE_INODE_LAST, are ours; all fit 32 bits. */
 enum {

@@ -7,6 +7,7 @@
 #include "fs/errno_table.h"
 #include "fs/hidden.h"
 #include "fs/ops_private.h"
+#include "fs/uses.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -79,6 +80,7 @@ static void answer(struct mountfs *fs, const struct opening *opening,
         return;
     }
     atomic_fetch_add(&fs->opens, 1);
+    uses_note(fs->uses, entry->inode, clock_realtime_s());
     why_record(fs->why, opening->caller->uid, &entry->name, 0, "");
     opening->file->keep_cache = 1;
     opening->file->noflush = 1;
@@ -282,7 +284,10 @@ void ops_release(fuse_req_t request, fuse_ino_t inode, struct fuse_file_info *fi
         delivery_closed(fs->delivery, file->fh);
     if (hidden_owns(inode)) {
         hidden_release(fs, file->fh);
-    } else if (cache_find_inode(fs->cache, (uint32_t)inode, &entry) == 0) {
+        fuse_reply_err(request, 0);
+        return;
+    }
+    if (cache_find_inode(fs->cache, (uint32_t)inode, &entry) == 0) {
         /* The kernel does not say who closed last; the numbers lead to the open. */
         const struct audit_event event = {
             .kind = AUDIT_RELEASE,

@@ -117,14 +117,21 @@ static int keyring_unwrap(void *context, const void *aad, size_t aad_size,
 }
 _Static_assert((int)KEYS_WRAPPED_SIZE == (int)CACHE_WRAPPED_SIZE, "one wrapped form");
 
-static int provide_start(struct provide *provide, int state_fd, char *ret_message)
+static int provide_start(struct provide *provide, const struct provide_places *places,
+                         char *ret_message)
 {
-    const struct cache_settings settings = {
-        .directory_fd = state_fd,
+    struct cache_settings settings = {
+        .directory_fd = places->state_fd,
         .map_size = (uint64_t)provide->config->map_size,
         .quota = (uint64_t)provide->config->quota,
+        .headroom = places->headroom,
         .keyring = {provide->keys, keyring_generate, keyring_unwrap},
+        .outbox = places->replica_fd >= 0,
     };
+    if (places->ledger_fd >= 0)
+        settings.mirror_fds[settings.mirror_count++] = places->ledger_fd;
+    if (places->replica_fd >= 0)
+        settings.mirror_fds[settings.mirror_count++] = places->replica_fd;
     provide->flights = flights_new();
     provide->unknown = recent_new();
     provide->described = recent_new();
@@ -145,9 +152,9 @@ static int provide_start(struct provide *provide, int state_fd, char *ret_messag
     return 0;
 }
 
-int provide_new(const struct config_mount *config, struct keys_client *keys, int state_fd,
-                const struct provide_listener *listener, char *ret_message,
-                struct provide **ret_provide)
+int provide_new(const struct config_mount *config, struct keys_client *keys,
+                const struct provide_places *places, const struct provide_listener *listener,
+                char *ret_message, struct provide **ret_provide)
 {
     struct provide *provide = calloc(1, sizeof *provide);
     if (!provide) {
@@ -157,7 +164,12 @@ int provide_new(const struct config_mount *config, struct keys_client *keys, int
     *provide = (struct provide){
         .config = config, .keys = keys, .listener = *listener, .wake = -1, .link_fd = -1};
     pthread_mutex_init(&provide->lock, NULL);
-    pthread_cond_init(&provide->store_ready, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&provide->store_ready, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    provide->tasks_end = &provide->tasks;
     TAILQ_INIT(&provide->lookup_queue);
     TAILQ_INIT(&provide->fetch_queue);
     TAILQ_INIT(&provide->verify_queue);
@@ -167,7 +179,7 @@ int provide_new(const struct config_mount *config, struct keys_client *keys, int
     TAILQ_INIT(&provide->landed);
     for (unsigned i = 0; i < VERIFY_WORKER_MAX; i++)
         provide->workers[i].fd = -1;
-    int error = provide_start(provide, state_fd, ret_message);
+    int error = provide_start(provide, places, ret_message);
     if (error < 0) {
         provide_free(provide);
         return error;
@@ -526,6 +538,16 @@ void provide_forget(struct provide *provide, const struct certname *name)
     provide_lock(provide);
     recent_remove(provide->unknown, name);
     recent_remove(provide->described, name);
+    pthread_mutex_unlock(&provide->lock);
+}
+
+void provide_store_task(struct provide *provide, struct store_task *task)
+{
+    provide_lock(provide);
+    task->next = NULL;
+    *provide->tasks_end = task;
+    provide->tasks_end = &task->next;
+    pthread_cond_signal(&provide->store_ready);
     pthread_mutex_unlock(&provide->lock);
 }
 

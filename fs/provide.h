@@ -43,14 +43,27 @@ struct provide_listener {
     void (*judged)(void *context, const struct certname *name, const struct verdict *verdict);
     /* The content of this inode is no longer to be served: drop what the kernel keeps of it. */
     void (*withdrawn)(void *context, uint32_t inode);
+    /* Until when a certificate stored now may be kept; 0 = without end. NULL: all without end. */
+    int64_t (*keep_until)(void *context, const struct certname *name, int64_t now_s);
+    /* The store thread has nothing else to do, or did other things for a second. May be NULL. */
+    void (*upkeep)(void *context, struct cache *cache);
     /* A child process misbehaved; the supervisor shall replace it. */
     void (*misbehaved)(void *context, enum room_role role, uint32_t index, const char *reason);
 };
 
-/* `config`, `keys` and the directory state_fd stay the caller's and outlive the object. ret_message
- * (256 bytes) explains a failure. */
+/* Where the store is: descriptors of directories, which stay the caller's; -1 = none. */
+struct provide_places {
+    int state_fd;
+    int ledger_fd;
+    int replica_fd;
+    uint64_t headroom; /* bytes of the disk that admissions leave free */
+};
+
+/* `config`, `keys` and `places` stay the caller's and outlive the object. ret_message (256 bytes)
+ * explains a failure. */
 _must_use_ int provide_new(const struct config_mount *config, struct keys_client *keys,
-                           int state_fd, const struct provide_listener *listener, char *ret_message,
+                           const struct provide_places *places,
+                           const struct provide_listener *listener, char *ret_message,
                            struct provide **ret_provide);
 /* Every waiter left is told EIO, with outcome.left. */
 struct provide *provide_free(struct provide *provide);
@@ -99,6 +112,14 @@ _must_use_ int provide_content(struct provide *provide, const struct certname *n
 /* The kernel interrupted a waiting program: look whether a fatal signal is pending. Any thread,
  * takes no lock. */
 void provide_interrupt(struct provide *provide, struct waiter *waiter);
+
+/* Work for the store thread, between flights; in the end what is left is done before the store
+ * closes. `run` owns the task. Any thread. */
+struct store_task {
+    struct store_task *next;
+    void (*run)(struct store_task *task, struct cache *cache);
+};
+void provide_store_task(struct provide *provide, struct store_task *task);
 
 /* Forgets what the link system said of the name lately. */
 void provide_forget(struct provide *provide, const struct certname *name);

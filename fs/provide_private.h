@@ -35,6 +35,8 @@ struct provide {
     struct flight_queue lookup_queue, fetch_queue, verify_queue;
     struct flight_queue entry_queue, store_queue, load_queue; /* at the store: look-ups; verdicts;
                                                                  content to be loaded */
+    struct store_task *tasks, **tasks_end;                    /* in order */
+    int64_t upkeep_ms;               /* when it is due; the store thread's own */
     unsigned entries_in_a_row;       /* look-ups served while content waited */
     struct flight_queue landed;      /* waiters to be told */
     struct waiter *expired, *killed; /* waiters to be told */

@@ -1,6 +1,6 @@
 /*
- * The store thread: makes every write to the store, one flight at a time, LMDB having one writer
- * anyway. The lock is not held while it works.
+ * The store thread: makes every write to the store, one flight or task at a time, LMDB having one
+ * writer anyway. The lock is not held while it works.
  *
  * Look-ups go first, since they have two seconds and cost one small write, while a queue of large
  * certificates takes longer than that; but after a few of them the content has its turn, or a flood
@@ -15,7 +15,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum { ENTRIES_IN_A_ROW_MAX = 8 };
+enum { ENTRIES_IN_A_ROW_MAX = 8, UPKEEP_MS = 250 };
 
 void step_queue_for_store(struct provide *provide, struct flight *flight, enum flight_stage stage)
 {
@@ -98,8 +98,13 @@ static int store_judged(struct provide *provide, struct flight *flight)
     result = mapping_open(flight->memfd, (size_t)provide->config->body_max, &content);
     if (result < 0)
         return result;
+    int64_t now_s = clock_realtime_s();
+    int64_t until_s =
+        provide->listener.keep_until
+            ? provide->listener.keep_until(provide->listener.context, &flight->name, now_s)
+            : 0;
     return cache_admit(provide->cache, &flight->name, bytes_of(content.data, content.size), verdict,
-                       flight->received_at_s, clock_realtime_s(), 0, &flight->entry);
+                       flight->received_at_s, now_s, until_s, &flight->entry);
 }
 
 static void land_judged(struct provide *provide, struct flight *flight, int result)
@@ -177,21 +182,57 @@ static struct flight *step_next_for_store(struct provide *provide)
     return entry;
 }
 
+/* Under the lock. */
+static struct store_task *step_next_task(struct provide *provide)
+{
+    struct store_task *task = provide->tasks;
+    if (task) {
+        provide->tasks = task->next;
+        if (!provide->tasks)
+            provide->tasks_end = &provide->tasks;
+    }
+    return task;
+}
+
+/* Under the lock: sleeps until there is something to do, or upkeep is due. */
+static void wait_for_work(struct provide *provide)
+{
+    struct timespec until = {.tv_sec = provide->upkeep_ms / 1000,
+                             .tv_nsec = provide->upkeep_ms % 1000 * 1000000};
+    pthread_cond_timedwait(&provide->store_ready, &provide->lock, &until);
+}
+
+/* Without the lock. */
+static void keep_up(struct provide *provide)
+{
+    if (clock_monotonic_ms() < provide->upkeep_ms)
+        return;
+    if (provide->listener.upkeep)
+        provide->listener.upkeep(provide->listener.context, provide->cache);
+    provide->upkeep_ms = clock_monotonic_ms() + UPKEEP_MS;
+}
+
 void *provide_store_run(void *argument)
 {
     struct provide *provide = argument;
+    provide->upkeep_ms = clock_monotonic_ms() + UPKEEP_MS;
     provide_lock(provide);
     for (;;) {
+        struct store_task *task = step_next_task(provide);
         struct flight *flight = step_next_for_store(provide);
-        if (flight) {
-            pthread_mutex_unlock(&provide->lock);
-            store_serve(provide, flight);
-            provide_lock(provide);
-        } else if (provide->ending) {
+        if (!task && !flight && provide->ending)
             break;
-        } else {
-            pthread_cond_wait(&provide->store_ready, &provide->lock);
-        }
+        if (!task && !flight)
+            wait_for_work(provide);
+        bool ending = provide->ending;
+        pthread_mutex_unlock(&provide->lock);
+        if (task)
+            task->run(task, provide->cache);
+        if (flight)
+            store_serve(provide, flight);
+        if (!ending)
+            keep_up(provide);
+        provide_lock(provide);
     }
     pthread_mutex_unlock(&provide->lock);
     return NULL;

@@ -118,6 +118,8 @@ int supervisor_inputs_read(const char *config_path, struct supervisor_inputs *re
                                        .policy_fd = -1,
                                        .state_fd = -1,
                                        .open_files_fd = -1,
+                                       .ledger_fd = -1,
+                                       .replica_fd = -1,
                                        .control.fd = -1};
     bool trusted = check_config_file(config_path) == 0;
     if (config_read(config_path, supervisor_complain, NULL, &inputs.config) < 0)
@@ -130,11 +132,33 @@ int supervisor_inputs_read(const char *config_path, struct supervisor_inputs *re
     return 0;
 }
 
+/* A directory of its own on another disk. On the same one it would fail together with the store:
+ * told, since a demo or a test has no second disk. */
+static int claim_copy(const struct supervisor_inputs *inputs, const char *path, int *ret_fd)
+{
+    struct stat ours, theirs;
+    int fd;
+    if (*path == '\0')
+        return 0;
+    int code = supervisor_state_open(path, &inputs->accounts.rooms[ROOM_MOUNT], &fd);
+    if (code != 0)
+        return code;
+    *ret_fd = fd;
+    if (fstat(inputs->state_fd, &ours) == 0 && fstat(fd, &theirs) == 0 &&
+        ours.st_dev == theirs.st_dev)
+        log_warning("%s is on the same disk as the store: it does not outlive that", path);
+    return 0;
+}
+
 int supervisor_inputs_claim(struct supervisor_inputs *inputs)
 {
     const struct config_mount *mount = &inputs->config.mount;
     int code = supervisor_state_open(mount->state_directory, &inputs->accounts.rooms[ROOM_MOUNT],
                                      &inputs->state_fd);
+    if (code == 0)
+        code = claim_copy(inputs, inputs->config.backup.ledger, &inputs->ledger_fd);
+    if (code == 0)
+        code = claim_copy(inputs, inputs->config.replica.path, &inputs->replica_fd);
     if (code == 0)
         code = control_socket_open(mount->control_socket, inputs->accounts.control_group,
                                    &inputs->control);
@@ -150,7 +174,8 @@ int supervisor_inputs_claim(struct supervisor_inputs *inputs)
 void supervisor_inputs_done(struct supervisor_inputs *inputs)
 {
     int *const fds[] = {&inputs->ca_fd,     &inputs->certificate_fd, &inputs->trust_fd,
-                        &inputs->policy_fd, &inputs->state_fd,       &inputs->open_files_fd};
+                        &inputs->policy_fd, &inputs->state_fd,       &inputs->open_files_fd,
+                        &inputs->ledger_fd, &inputs->replica_fd};
     for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
         cleanup_close(fds[i]);
         *fds[i] = -1;

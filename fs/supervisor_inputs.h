@@ -20,7 +20,8 @@ struct supervisor_inputs {
     int ca_fd, certificate_fd; /* sealed */
     int trust_fd, policy_fd;   /* sealed; replaced by a reload */
     int state_fd;
-    int open_files_fd; /* table of fs/delivery.h; as old as the mount */
+    int open_files_fd;         /* table of fs/delivery.h; as old as the mount */
+    int ledger_fd, replica_fd; /* directories; -1 = none */
     struct control_socket control;
 };
 

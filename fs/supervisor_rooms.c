@@ -81,13 +81,18 @@ static int send_mount_setup(struct rooms *rooms, struct child *child)
     const struct supervisor_inputs *inputs = rooms->inputs;
     const struct mount_setup setup = {.mount = inputs->config.mount,
                                       .audit = inputs->config.audit,
-                                      .alerts = inputs->config.alerts};
+                                      .alerts = inputs->config.alerts,
+                                      .retention = inputs->config.retention,
+                                      .has_ledger = inputs->ledger_fd >= 0,
+                                      .has_replica = inputs->replica_fd >= 0};
     const int fds[MOUNT_FD_COUNT] = {
         [MOUNT_FD_CONTROL] = inputs->control.fd,
         [MOUNT_FD_STATE] = inputs->state_fd,
         [MOUNT_FD_POLICY] = inputs->policy_fd,
         [MOUNT_FD_TRUST] = inputs->trust_fd,
         [MOUNT_FD_OPEN_FILES] = inputs->open_files_fd,
+        [MOUNT_FD_LEDGER] = inputs->ledger_fd >= 0 ? inputs->ledger_fd : inputs->state_fd,
+        [MOUNT_FD_REPLICA] = inputs->replica_fd >= 0 ? inputs->replica_fd : inputs->state_fd,
     };
     return send_or_kill(child, ROOM_SETUP, &setup, sizeof setup, fds, MOUNT_FD_COUNT);
 }

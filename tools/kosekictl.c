@@ -5,6 +5,7 @@
 #include "tools/kosekictl_audit.h"
 #include "tools/kosekictl_daemon.h"
 #include "tools/kosekictl_schema.h"
+#include "tools/kosekictl_store.h"
 #include "tools/kosekictl_verify.h"
 
 #include <stdio.h>
@@ -26,6 +27,9 @@ static const char usage_text[] =
     "  access explain USER NAME         why a user may read a certificate, or not\n"
     "  grants | grant | revoke          rights to single certificates\n"
     "  seal | unseal ID | seals         stop serving at once: all, an affair, a user, a name\n"
+    "  purge NAME... --reason TEXT [--approver NAME]   destroy certificates for ever\n"
+    "  hold | release NAME... --reason TEXT [--approver NAME]   legal hold\n"
+    "  erasures FILE [--key HEX]        check the signed record of erasures\n"
     "  pending | confirm ID             commands that wait for a second person\n"
     "  reload                           trust, schemas and access policy anew, as SIGHUP does\n"
     "  alerts [list | ack ID]           what somebody should look at\n"
@@ -63,6 +67,8 @@ int main(int argc, char **argv)
         return kosekictl_verify(argc - first, argv + first);
     if (strcmp(argv[first], "audit") == 0)
         return kosekictl_audit(argc - first, argv + first);
+    if (strcmp(argv[first], "erasures") == 0)
+        return kosekictl_erasures(argc - first, argv + first);
     if (strcmp(argv[first], "schema") == 0)
         return kosekictl_schema(&options, argc - first, argv + first);
     return kosekictl_daemon(&options, argc - first, argv + first);

@@ -6,6 +6,7 @@
 #include "tools/asking.h"
 #include "tools/control_client.h"
 #include "tools/kosekictl_seal.h"
+#include "tools/kosekictl_store.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -173,11 +174,12 @@ static const struct {
     const char *name;
     int (*run)(struct asking *, int, char **);
 } commands[] = {
-    {"status", run_plain},    {"list", run_list},           {"why", run_why},
-    {"fetch", run_fetch},     {"grants", run_plain},        {"grant", run_grant},
-    {"revoke", run_grant},    {"access", run_access},       {"alerts", run_alerts},
-    {"pending", run_plain},   {"confirm", run_confirm},     {"reload", run_plain},
-    {"seal", kosekictl_seal}, {"unseal", kosekictl_unseal}, {"seals", kosekictl_seals},
+    {"status", run_plain},       {"list", run_list},           {"why", run_why},
+    {"fetch", run_fetch},        {"grants", run_plain},        {"grant", run_grant},
+    {"revoke", run_grant},       {"access", run_access},       {"alerts", run_alerts},
+    {"pending", run_plain},      {"confirm", run_confirm},     {"reload", run_plain},
+    {"seal", kosekictl_seal},    {"unseal", kosekictl_unseal}, {"seals", kosekictl_seals},
+    {"purge", kosekictl_decide}, {"hold", kosekictl_decide},   {"release", kosekictl_decide},
 };
 
 int kosekictl_daemon(const struct kosekictl_options *options, int argc, char **argv)

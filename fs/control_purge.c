@@ -1,0 +1,222 @@
+/* See fs/control_purge.h. */
+#include "fs/control_purge.h"
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "fs/control_fetch.h"
+#include "fs/erasures.h"
+#include "keys/keys_client.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum decision { DECIDED_PURGE, DECIDED_HOLD, DECIDED_RELEASE };
+
+struct deciding {
+    struct store_task task;
+    enum decision decision;
+    struct control *control;
+    struct mountfs *fs;
+    uint64_t peer;
+    struct caller caller;
+    uid_t asked_by;
+    char reason[CONTROL_REASON_SIZE];
+    char approver[CONTROL_APPROVER_SIZE];
+    size_t count;
+    struct certname names[CONTROL_NAMES_MAX];
+};
+
+const char *control_approver(const struct control_call *call, struct json **ret_refusal)
+{
+    const char *reason = json_get_text(call->request, "reason");
+    const char *approver = json_get_text(call->request, "approver");
+    if (!reason || !*reason || strlen(reason) >= CONTROL_REASON_SIZE)
+        *ret_refusal =
+            control_reply_error("a reason shorter than %d bytes is needed", CONTROL_REASON_SIZE);
+    else if (approver && (!*approver || strlen(approver) >= CONTROL_APPROVER_SIZE))
+        *ret_refusal = control_reply_error("the approver's name is empty or too long");
+    else if (!approver && call->asked_by == call->caller->uid)
+        *ret_refusal = control_reply_error("who approved it? --approver NAME, or a second person "
+                                           "(second_person in the access policy)");
+    else
+        return approver ? approver : "second person";
+    return NULL;
+}
+
+static int record(const struct deciding *deciding, enum audit_kind kind, const char *name,
+                  const char *what, int error, const uint8_t *sha256)
+{
+    char asked_by[16], digest[2 * SHA256_SIZE + 1] = "";
+    snprintf(asked_by, sizeof asked_by, "%u", deciding->asked_by);
+    if (sha256)
+        hex_encode(sha256, SHA256_SIZE, digest);
+    const struct audit_event event = {
+        .kind = kind,
+        .result = error ? AUDIT_FAILED : AUDIT_OK,
+        .error = error,
+        .caller = &deciding->caller,
+        .name = name,
+        .reason = what,
+        .text = deciding->reason,
+        .detail = {{"approver", deciding->approver},
+                   {"asked_by", asked_by},
+                   {sha256 ? "document_sha256" : NULL, digest}},
+    };
+    return audit_write(deciding->fs->audit, &event);
+}
+
+static int sign(void *context, const void *statement, size_t size,
+                uint8_t ret_signature[AUDIT_SIGNATURE_SIZE],
+                uint8_t ret_public_key[AUDIT_PUBLIC_KEY_SIZE])
+{
+    return keys_client_sign_checkpoint(context, statement, size, ret_signature, ret_public_key);
+}
+
+/* What the operator is told; may name a part that is still to be done. */
+static const char *settle(const struct deciding *deciding, struct cache *cache,
+                          const struct cache_entry *entry, int result)
+{
+    struct mountfs *fs = deciding->fs;
+    struct cache_statistics store;
+    const struct erasure_note note = {
+        .entry = entry,
+        .reason = deciding->reason,
+        .approver = deciding->approver,
+        .asked_by = deciding->asked_by,
+        .approved_by = deciding->caller.uid,
+        .at_s = clock_realtime_s(),
+    };
+    mountfs_withdraw(fs, entry->inode);
+    if (result < 0) {
+        if (record(deciding, AUDIT_PURGE, entry->name.text, "not finished", -result, NULL) < 0)
+            log_warning("a purge that failed could not be recorded");
+        alerts_raise(fs->alerts, ALERT_CRITICAL, ALERT_STORE, "purge",
+                     "Look at the disk; it is finished as soon as that is possible.",
+                     "a purge is not finished: %s", strerror(-result));
+        return "pending: the disk refuses; it is out of sight and goes on by itself";
+    }
+    result = erasures_add(fs->ledger_fd >= 0 ? fs->ledger_fd : fs->state_fd, sign, fs->keys, &note);
+    if (result == -EHOSTDOWN)
+        return "erased; its record has no signature, as kosekifs-keys did not answer";
+    if (result < 0)
+        return "erased; the record of erasures cannot be written (the audit trail has it)";
+    if (cache_statistics(cache, &store) == 0 && store.mirrors_behind)
+        return "erased here; pending: a copy of the keys on another disk cannot be reached";
+    return "erased";
+}
+
+static const char *purge(const struct deciding *deciding, struct cache *cache,
+                         const struct certname *name)
+{
+    struct cache_entry entry = {.name = *name};
+    int found = cache_find(cache, name, &entry);
+    if (found == CACHE_MISS)
+        return "not known here";
+    if (found < 0 && found != -EIO)
+        return "the store cannot be read";
+    if (found == 0 && entry.held)
+        return "refused: under legal hold";
+    bool has_content = found == 0 && (entry.state == CACHE_STORED || entry.state == CACHE_WITHHELD);
+    if (record(deciding, AUDIT_PURGE, name->text, "purge", 0, has_content ? entry.sha256 : NULL) <
+        0)
+        return "refused: the audit trail cannot be written";
+    return settle(deciding, cache, &entry, cache_forget(cache, name));
+}
+
+static const char *hold(const struct deciding *deciding, struct cache *cache,
+                        const struct certname *name)
+{
+    bool held = deciding->decision == DECIDED_HOLD;
+    const char *what = held ? "hold" : "release";
+    struct cache_entry entry;
+    if (cache_find(cache, name, &entry) != 0 ||
+        (entry.state != CACHE_STORED && entry.state != CACHE_WITHHELD))
+        return "not stored here";
+    if (record(deciding, AUDIT_COMMAND, name->text, what, 0, entry.sha256) < 0)
+        return "refused: the audit trail cannot be written";
+    int result = cache_hold(cache, name, held);
+    return result == 0 ? (held ? "held" : "released") : "the store cannot be written";
+}
+
+static struct json *decide(struct deciding *deciding, struct cache *cache)
+{
+    _cleanup_json_ struct json *reply = control_reply_ok();
+    _cleanup_json_ struct json *results = json_array_new();
+    for (size_t i = 0; reply && results && i < deciding->count; i++) {
+        const struct certname *name = &deciding->names[i];
+        const char *result = deciding->decision == DECIDED_PURGE ? purge(deciding, cache, name)
+                                                                 : hold(deciding, cache, name);
+        struct json *row = json_object_new();
+        if (!row || json_set_text(row, "name", name->text) < 0 ||
+            json_set_text(row, "result", result) < 0) {
+            json_free(row);
+            return NULL;
+        }
+        if (json_append(results, row) < 0)
+            return NULL;
+    }
+    return reply && json_set(reply, "results", steal_ptr(&results)) == 0 ? steal_ptr(&reply) : NULL;
+}
+
+static void run(struct store_task *task, struct cache *cache)
+{
+    struct deciding *deciding = (struct deciding *)task;
+    control_answer(deciding->control, deciding->peer, decide(deciding, cache));
+    free(deciding);
+}
+
+/* All names must be good: nothing is done half because of a slip in the last one. */
+static bool take_names(const struct json *request, struct deciding *deciding)
+{
+    const struct json *names = json_get(request, "names");
+    deciding->count = json_array_count(names);
+    if (deciding->count == 0 || deciding->count > CONTROL_NAMES_MAX)
+        return false;
+    for (size_t i = 0; i < deciding->count; i++) {
+        const char *text = json_text(json_array_at(names, i));
+        if (!text || !certname_parse(text, &deciding->names[i]))
+            return false;
+    }
+    return true;
+}
+
+static struct json *start(const struct control_call *call, enum decision decision, bool *ret_later)
+{
+    struct json *refusal = NULL;
+    const char *approver = control_approver(call, &refusal);
+    if (!approver)
+        return refusal;
+    struct deciding *deciding = calloc(1, sizeof *deciding);
+    if (!deciding)
+        return NULL;
+    if (!take_names(call->request, deciding)) {
+        free(deciding);
+        return control_reply_error("names: 1 to %d names of certificates", CONTROL_NAMES_MAX);
+    }
+    deciding->task.run = run;
+    deciding->decision = decision;
+    deciding->control = call->control;
+    deciding->fs = call->fs;
+    deciding->peer = call->peer;
+    deciding->caller = *call->caller;
+    deciding->asked_by = call->asked_by;
+    snprintf(deciding->approver, sizeof deciding->approver, "%s", approver);
+    snprintf(deciding->reason, sizeof deciding->reason, "%s",
+             json_get_text(call->request, "reason"));
+    *ret_later = true;
+    provide_store_task(call->fs->provide, &deciding->task);
+    return NULL;
+}
+
+struct json *control_purge(const struct control_call *call, bool *ret_later)
+{
+    return start(call, DECIDED_PURGE, ret_later);
+}
+
+struct json *control_hold(const struct control_call *call, bool *ret_later)
+{
+    const char *command = json_get_text(call->request, "command");
+    bool held = command && strcmp(command, "hold") == 0;
+    return start(call, held ? DECIDED_HOLD : DECIDED_RELEASE, ret_later);
+}

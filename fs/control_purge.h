@@ -1,0 +1,26 @@
+/*
+ * `kosekictl purge`, `hold` and `release`: what the person responsible decides about certificates
+ * that are stored. Carried out by the store thread, one certificate after the other; each is on
+ * record before it is touched.
+ */
+#ifndef FS_CONTROL_PURGE_H
+#define FS_CONTROL_PURGE_H
+
+#include "fs/control.h"
+
+enum { CONTROL_NAMES_MAX = 200, CONTROL_REASON_SIZE = 400, CONTROL_APPROVER_SIZE = 128 };
+
+/*
+ * {"names": […], "reason", "approver"}. The approver is a name for the record; it may be left out
+ * when a second person confirms. Answers {"results": [{"name", "result"}]}, where result is
+ * "erased", or "erased; pending: …" while a copy on another disk cannot be reached, or why not.
+ */
+struct json *control_purge(const struct control_call *call, bool *ret_later);
+/* {"names": […], "reason", "approver"}; "hold" and "release". */
+struct json *control_hold(const struct control_call *call, bool *ret_later);
+
+/* Who approved: the second person, or who is named. NULL with a reply in *ret_refusal if there is
+ * none, or a text of the request is missing or too long. */
+const char *control_approver(const struct control_call *call, struct json **ret_refusal);
+
+#endif
