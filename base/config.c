@@ -82,6 +82,10 @@ static const struct {
     {"keys", "master_key", key_source_check},
     {"keys", "previous_master_keys", key_source_check},
     {"keys", "tls_key", key_source_check},
+    {"keys", "pkcs11_module", config_check_path},
+    {"keys", "pin", key_source_check_file},
+    {"keys", "pkcs11_environment", key_source_check_variable},
+    {"keys", "pkcs11_paths", config_check_path},
     {"trust", "anchors", config_check_path},
     {"trust", "crls", config_check_path},
     {"trust", "signer_pins", config_check_digest},
@@ -295,6 +299,30 @@ static int line_of(const struct parse *parse, const void *member)
     return 0;
 }
 
+static bool uses_token(const struct config_keys *section)
+{
+    const char *place, *list = section->previous_master_keys;
+    char previous[KEY_SOURCE_SIZE];
+    bool used = key_source_of(section->master_key, &place) == KEY_SOURCE_TOKEN ||
+                key_source_of(section->tls_key, &place) == KEY_SOURCE_TOKEN;
+    while (!used && config_list_next(&list, previous, sizeof previous))
+        used = key_source_of(previous, &place) == KEY_SOURCE_TOKEN;
+    return used;
+}
+
+static void check_token(struct parse *parse)
+{
+    const struct config_keys *section = &parse->config.keys;
+    bool used = uses_token(section);
+    if (used && section->pkcs11_module[0] == '\0')
+        mistake(parse, 0, "[keys] pkcs11_module is missing: a key is on a token");
+    if (!used && section->pkcs11_module[0])
+        mistake(parse, line_of(parse, &section->pkcs11_module),
+                "[keys] pkcs11_module is set and no key is on a token");
+    if (!used && section->pin[0])
+        mistake(parse, line_of(parse, &section->pin), "[keys] pin is set and no key is on a token");
+}
+
 /* Values that are right by themselves and make no sense together. */
 static void check_together(struct parse *parse)
 {
@@ -309,6 +337,7 @@ static void check_together(struct parse *parse)
     if (link->connect_timeout > mount->open_timeout)
         mistake(parse, line_of(parse, &link->connect_timeout),
                 "[link] connect_timeout is longer than [mount] open_timeout");
+    check_token(parse);
 }
 
 int config_read(const char *path, config_report *report, void *context, struct config *ret_config)

@@ -61,11 +61,16 @@
 /* Section [keys]: kosekifs-keys. Where secrets come from: base/key_source.h. */
 #define CONFIG_KEYS(X)                                                                             \
     X(TEXT, master_key, 512, "", 1, 511,                                                           \
-      "32 bytes that wrap the data keys: FILE or credential:NAME")                                 \
+      "what wraps the data keys: FILE or credential:NAME of 32 bytes, or pkcs11:URI")              \
     X(LIST, previous_master_keys, 2048, "", 0, 2047,                                               \
       "master keys that wrapped before and still unwrap, three at most, in the same form")         \
     X(TEXT, tls_key, 512, "", 1, 511,                                                              \
-      "private key of [link] certificate_file, PEM PKCS#8: FILE or credential:NAME")
+      "private key of [link] certificate_file: FILE or credential:NAME, PKCS#8, or pkcs11:URI")    \
+    X(TEXT, pkcs11_module, 256, "", 0, 255, "PKCS#11 module of the token, a shared library")       \
+    X(TEXT, pin, 512, "", 0, 511, "FILE or credential:NAME with the token's PIN and nothing else") \
+    X(LIST, pkcs11_environment, 1024, "", 0, 1023, "NAME=VALUE that the module wants to find")     \
+    X(LIST, pkcs11_paths, 2048, "", 0, 2047,                                                       \
+      "files, directories and sockets that the module may use, for reading and writing")
 
 /* Section [trust]: what makes a signer the Minister; becomes the trust bundle. */
 #define CONFIG_TRUST(X)                                                                            \

@@ -34,15 +34,26 @@ int room_send_ready(void)
     return ipc_send(ROOM_FD, ROOM_READY, 0, NULL, 0, NULL, 0);
 }
 
-void room_fail(const char *format, ...)
+_Noreturn static void fail(int status, const char *format, va_list arguments)
 {
     char text[ROOM_TEXT_MAX + 1];
-    va_list arguments;
-    va_start(arguments, format);
     if (vsnprintf(text, sizeof text, format, arguments) < 0)
         text[0] = '\0';
-    va_end(arguments);
     if (ipc_send(ROOM_FD, ROOM_FAILED, 0, text, strlen(text), NULL, 0) < 0)
         log_error("%s", text); /* nobody listens there any more */
-    exit(1);
+    exit(status);
+}
+
+void room_fail(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fail(1, format, arguments);
+}
+
+void room_fail_for_good(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fail(ROOM_EXIT_FINAL, format, arguments);
 }

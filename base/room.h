@@ -32,6 +32,10 @@
 
 enum { ROOM_FD = 3, ROOM_TEXT_MAX = 1024, VERIFY_WORKER_MAX = 16 };
 
+/* The status of a process that must not be started again before a person has changed something: a
+ * token refused its PIN, and another try could lock it. */
+enum { ROOM_EXIT_FINAL = 2 };
+
 enum room_role {
     ROOM_SUPERVISOR = 0,
     ROOM_MOUNT,
@@ -74,5 +78,7 @@ _must_use_ int room_receive_setup(size_t size, struct ipc_message *ret_message);
 _must_use_ int room_send_ready(void);
 /* Tells the supervisor and ends the process with status 1. */
 _Noreturn void room_fail(const char *format, ...) _printf_(1, 2);
+/* The same with ROOM_EXIT_FINAL. */
+_Noreturn void room_fail_for_good(const char *format, ...) _printf_(1, 2);
 
 #endif

@@ -158,6 +158,11 @@ static void on_schema_ended(struct supervisor *supervisor, struct child *child, 
               child_status_text(status), delay_ms);
 }
 
+static bool is_final(int status)
+{
+    return WIFEXITED(status) && WEXITSTATUS(status) == ROOM_EXIT_FINAL;
+}
+
 static void on_ended(struct supervisor *supervisor, struct child *child, int status)
 {
     if (child->role == ROOM_SCHEMA) {
@@ -168,11 +173,16 @@ static void on_ended(struct supervisor *supervisor, struct child *child, int sta
         if (!child->told)
             log_error("%s %s before the mount was ready", child_name(child),
                       child_status_text(status));
-        supervisor_end(supervisor, EXIT_FAILED);
+        supervisor_end(supervisor, is_final(status) ? EXIT_PIN : EXIT_FAILED);
         return;
     }
     if (child->role == ROOM_MOUNT) {
         supervisor_mount_ended(supervisor, status);
+        return;
+    }
+    if (is_final(status)) {
+        log_error("%s is not started again: see its last message, then start kosekifs anew",
+                  child_name(child));
         return;
     }
     int64_t delay_ms = rooms_schedule_restart(child, status);

@@ -14,6 +14,7 @@ enum supervisor_exit {
     EXIT_CANTCREATE = 73, /* mount point not empty or busy; state directory, control socket */
     EXIT_NOPERM = 77,     /* mounting is not permitted */
     EXIT_CONFIG = 78,     /* configuration, access policy, or a file that they name */
+    EXIT_PIN = 79,        /* a token refused its PIN: do not start again by itself */
 };
 
 #endif

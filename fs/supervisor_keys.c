@@ -49,12 +49,10 @@ static bool find_file(struct opening *opening, const char *source, char out[PATH
 static void open_source(struct opening *opening, const char *source, size_t size)
 {
     char path[PATH_MAX];
+    const char *place;
     struct supervisor_keys *keys = &opening->keys;
-    if (keys->count == sizeof keys->fds / sizeof keys->fds[0]) {
-        mistake(opening, opening->config_path,
-                "[keys] previous_master_keys: there are more than three");
-        return;
-    }
+    if (key_source_of(source, &place) == KEY_SOURCE_TOKEN)
+        return; /* kosekifs-keys finds it */
     if (!find_file(opening, source, path))
         return;
     int r =
@@ -75,9 +73,18 @@ int supervisor_keys_open(const struct config *config, const char *credentials,
                               .context = context};
     const char *list = config->keys.previous_master_keys;
     char previous[KEY_SOURCE_SIZE];
+    unsigned generations = 1;
+    if (config->keys.pin[0])
+        open_source(&opening, config->keys.pin, 0);
     open_source(&opening, config->keys.master_key, SUPERVISOR_MASTER_KEY_SIZE);
-    while (config_list_next(&list, previous, sizeof previous))
+    while (config_list_next(&list, previous, sizeof previous)) {
+        if (generations++ > KEYS_PREVIOUS_MAX) {
+            mistake(&opening, config_path,
+                    "[keys] previous_master_keys: there are more than three");
+            break;
+        }
         open_source(&opening, previous, SUPERVISOR_MASTER_KEY_SIZE);
+    }
     open_source(&opening, config->keys.tls_key, 0);
     if (opening.error < 0) {
         supervisor_keys_close(&opening.keys);

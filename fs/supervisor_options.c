@@ -34,7 +34,7 @@ const char supervisor_usage[] =
     "Exit status: 0 in order; 1 a process could not start or kosekifs-mount ended; 64 usage;\n"
     "66 mount point missing or no directory; 71 operating system; 73 mount point not empty or\n"
     "busy, state directory or control socket not usable; 77 not permitted to mount;\n"
-    "78 configuration, access policy or a file that they name.\n";
+    "78 configuration, access policy or a file that they name; 79 a token refused its PIN.\n";
 
 static const char default_config[] = "/etc/kosekifs/kosekifs.conf";
 

@@ -106,7 +106,8 @@ void rooms_send_mounted(struct child *child, const struct room_mounted *mounted,
 
 static int send_keys_setup(const struct supervisor_inputs *inputs, struct child *child)
 {
-    const struct keys_setup setup = {.keys = inputs->config.keys};
+    const struct keys_setup setup = {.keys = inputs->config.keys,
+                                     .tls12 = strcmp(inputs->config.link.tls_min, "1.2") == 0};
     const struct supervisor_keys *keys = &inputs->keys;
     int fds[KEYS_SETUP_FD_MAX] = {[KEYS_SETUP_CERTIFICATES] = inputs->certificate_fd};
     for (unsigned i = 0; i < keys->count; i++)

@@ -328,6 +328,23 @@ int keys_client_generations(struct keys_client *client, struct keys_generations 
     return 0;
 }
 
+int keys_client_status(struct keys_client *client, struct keys_status *ret_status)
+{
+    struct keys_status answer;
+    int r = ask(client, &(struct question){.type = KEYS_ASK_STATUS,
+                                           .answer_type = KEYS_STATUS,
+                                           .answer = &answer,
+                                           .answer_size = sizeof answer});
+    if (r < 0)
+        return r;
+    if (ipc_text_ok(answer.subject, sizeof answer.subject) == 0 ||
+        answer.master_source >= KEYS_SOURCE_END || answer.tls_source >= KEYS_SOURCE_END ||
+        answer.token >= KEYS_TOKEN_END || answer.generation_count > KEYS_GENERATION_MAX)
+        return -EPROTO;
+    *ret_status = answer;
+    return 0;
+}
+
 int keys_client_sign_checkpoint(struct keys_client *client, const void *statement, size_t size,
                                 uint8_t ret_signature[KEYS_SIGNATURE_SIZE],
                                 uint8_t ret_public_key[KEYS_PUBLIC_KEY_SIZE])

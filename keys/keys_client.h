@@ -40,6 +40,45 @@ struct keys_generations {
     uint8_t ids[KEYS_GENERATION_MAX][KEYS_ID_SIZE]; /* [0] is the current one */
 };
 
+/* Where a key is, for people. The order is that of enum key_source. */
+enum keys_source { KEYS_IN_FILE = 1, KEYS_IN_CREDENTIAL, KEYS_ON_TOKEN, KEYS_SOURCE_END };
+enum keys_token {
+    KEYS_TOKEN_UNUSED,
+    KEYS_TOKEN_THERE,
+    KEYS_TOKEN_AWAY,
+    KEYS_TOKEN_NO_LOGIN,
+    KEYS_TOKEN_END
+};
+
+/* Uses of keys since the process began: X(name), in alphabetical order. */
+#define KEYS_USES(X)                                                                               \
+    X(checkpoints)      /* of the audit trail, signed */                                           \
+    X(failed)           /* what was asked for in order and could not be done */                    \
+    X(limited)          /* signatures not made: too many in a short time */                        \
+    X(refused)          /* signatures not made: not a handshake of ours */                         \
+    X(tls12_signatures) /* handshakes of TLS 1.2 */                                                \
+    X(tls13_signatures)                                                                            \
+    X(unwrapped)                                                                                   \
+    X(wrapped) /* generated or rewrapped */
+
+#define KEYS_USE_MEMBER(name) uint64_t name;
+struct keys_uses {
+    KEYS_USES(KEYS_USE_MEMBER)
+};
+#undef KEYS_USE_MEMBER
+
+enum { KEYS_SUBJECT_SIZE = 256 };
+
+struct keys_status {
+    uint64_t instance; /* random, of this life of kosekifs-keys: its counts began with zeros */
+    struct keys_uses uses;
+    uint32_t master_source, tls_source; /* enum keys_source */
+    uint32_t token;                     /* enum keys_token */
+    uint32_t generation_count;
+    int64_t not_after_s;             /* of our TLS client certificate */
+    char subject[KEYS_SUBJECT_SIZE]; /* its subject, RFC 2253 */
+};
+
 struct keys_client;
 
 _must_use_ int keys_client_new(struct keys_client **ret_client);
@@ -56,7 +95,7 @@ _must_use_ int keys_client_generate(struct keys_client *client, const void *aad,
                                     uint8_t ret_wrapped[KEYS_WRAPPED_SIZE]);
 
 /* -EBADMSG: not wrapped by an open generation of our master key under this aad; -EHOSTDOWN: keys
- * process not there. */
+ * process not there; -ENODEV: the token is not there; -EACCES: no login to it. So the others. */
 _must_use_ int keys_client_unwrap(struct keys_client *client, const void *aad, size_t aad_size,
                                   const uint8_t wrapped[KEYS_WRAPPED_SIZE],
                                   uint8_t ret_key[AEAD_KEY_SIZE]);
@@ -73,6 +112,9 @@ _must_use_ int keys_client_rewrap(struct keys_client *client, const void *aad, s
 /* Which generations are open. */
 _must_use_ int keys_client_generations(struct keys_client *client,
                                        struct keys_generations *ret_generations);
+
+/* What kosekifs-keys holds and did; nothing secret. */
+_must_use_ int keys_client_status(struct keys_client *client, struct keys_status *ret_status);
 
 /*
  * Signs a statement of 1 to KEYS_STATEMENT_MAX bytes with Ed25519 under a key that is derived from

@@ -1,16 +1,15 @@
 /*
  * kosekifs-keys: holds the master keys and the TLS key and answers its neighbours
- * (keys/service.h). After the files are read it opens nothing any more. It ends when the supervisor
+ * (keys/service.h). After the files are read it opens nothing any more, but for what a PKCS#11
+ * module wants. It ends when the supervisor
  * does.
  */
 #include "base/clock.h"
-#include "base/key_source.h"
-#include "base/log.h"
-#include "base/memfd.h"
-#include "base/room.h"
 #include "base/keys_setup.h"
+#include "base/log.h"
+#include "base/room.h"
+#include "keys/key_set.h"
 #include "keys/service.h"
-#include "keys/tls_signer.h"
 
 #include <openssl/crypto.h>
 #include <signal.h>
@@ -23,8 +22,6 @@
 /* Holds the text of the key file while it is read, the master key and the numbers of the TLS key.
  */
 enum { SECURE_HEAP_SIZE = 256 * 1024, SECURE_HEAP_MIN = 32 };
-
-enum { CERTIFICATES_MAX = 1024 * 1024 };
 
 static volatile sig_atomic_t stop_requested;
 
@@ -69,62 +66,16 @@ static void harden(void)
         log_warning("no locked memory for keys; is RLIMIT_MEMLOCK below 256 KiB?");
 }
 
-/* The descriptors of a set-up message in their order; see base/keys_setup.h. */
-struct sources {
-    const struct ipc_message *setup;
-    unsigned next;
-};
-
-static int next_source(struct sources *sources)
+static void load_keys(struct key_set *set)
 {
-    if (sources->next == sources->setup->fd_count)
-        room_fail("bad set-up message: %u files came", sources->setup->fd_count);
-    return sources->setup->fds[sources->next++];
-}
-
-static void load_master_key(struct sources *sources, struct key_ring *ring)
-{
-    char message[KEY_LOAD_MESSAGE_MAX] = "";
-    struct master_key *key;
-    if (master_key_load(next_source(sources), message, &key) < 0 ||
-        key_ring_add(ring, key, message) < 0)
-        room_fail("%s", message);
-}
-
-static void check_certificate(const struct tls_signer *signer, int fd)
-{
-    char message[KEY_LOAD_MESSAGE_MAX] = "";
-    _cleanup_mapping_ struct mapping pem = {0};
-    int r = mapping_open(fd, CERTIFICATES_MAX, &pem);
-    if (r < 0)
-        room_fail("[link] certificate_file: %s", strerror(-r));
-    if (tls_signer_check_certificate(signer, bytes_of(pem.data, pem.size), message) < 0)
-        room_fail("%s", message);
-}
-
-static void load_keys(struct key_ring *ring, struct tls_signer **ret_signer)
-{
-    struct ipc_message message;
-    struct keys_setup setup;
-    struct sources sources = {.setup = &message};
-    char why[KEY_LOAD_MESSAGE_MAX] = "", previous[KEY_SOURCE_SIZE];
-    int r = room_receive_setup(sizeof setup, &message);
+    static struct ipc_message setup;
+    int r = room_receive_setup(sizeof(struct keys_setup), &setup);
     if (r == -EPIPE)
         exit(0);
     if (r < 0)
         room_fail("bad set-up message: %s", strerror(-r));
-    memcpy(&setup, message.payload, sizeof setup);
-    int certificates = next_source(&sources);
-    const char *list = setup.keys.previous_master_keys;
-    load_master_key(&sources, ring);
-    while (config_list_next(&list, previous, sizeof previous))
-        load_master_key(&sources, ring);
-    if (tls_signer_load(next_source(&sources), why, ret_signer) < 0)
-        room_fail("%s", why);
-    check_certificate(*ret_signer, certificates);
-    if (sources.next != message.fd_count)
-        room_fail("bad set-up message: %u files came", message.fd_count);
-    ipc_message_done(&message);
+    key_set_load(set, &setup);
+    ipc_message_done(&setup);
 }
 
 /* False when the supervisor is gone. */
@@ -165,8 +116,7 @@ static void run(struct service *service, const sigset_t *waiting)
 
 int main(void)
 {
-    struct key_ring ring = {0};
-    struct tls_signer *signer = NULL;
+    static struct key_set set;
     struct service service;
     sigset_t waiting;
 
@@ -176,13 +126,13 @@ int main(void)
     /* openssl.cnf is a file like any other, and could load foreign code. */
     if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
         room_fail("cannot initialise OpenSSL");
-    load_keys(&ring, &signer);
-    service_init(&service, &ring, signer, clock_monotonic_ms());
+    load_keys(&set);
+    if (service_init(&service, &set, clock_monotonic_ms()) < 0)
+        room_fail("no randomness");
     if (room_send_ready() == 0)
         run(&service, &waiting);
     service_done(&service);
-    tls_signer_free(signer);
-    key_ring_done(&ring);
+    key_set_done(&set);
     CRYPTO_secure_malloc_done();
     return 0;
 }

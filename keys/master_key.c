@@ -1,10 +1,11 @@
 /*
  * Wrapped form: key id (4) ‖ nonce (12) ‖ encrypted data key (32) ‖ tag (16). The key id is the
- * head of SHA-256(label ‖ master key): it tells which master key wrapped, without telling the key.
+ * head of SHA-256(label ‖ root): it tells which master key wrapped, without telling the key.
  */
 #include "keys/master_key.h"
 
 #include "base/ed25519.h"
+#include "keys/token.h"
 
 #include <openssl/crypto.h>
 #include <stdbool.h>
@@ -19,9 +20,12 @@ enum {
 static const char id_label[] = "kosekifs master key id 1";
 static const char checkpoint_label[] = "kosekifs audit checkpoint key 1";
 static const char wrap_label[] = "kosekifs data key 1";
+static const char root_label[] = "kosekifs master key root 1";
+static const char root_nonce[AEAD_NONCE_SIZE + 1] = "kosekifs-drv";
 
 struct master_key {
-    uint8_t secret[MASTER_KEY_SIZE];
+    struct token_key *token_key;   /* NULL: `root` is the key */
+    uint8_t root[MASTER_KEY_SIZE]; /* what others are derived from */
     uint8_t id[KEYS_ID_SIZE];
 };
 
@@ -78,7 +82,7 @@ static int read_secret(int fd, uint8_t *secret, char *ret_message)
     return 0;
 }
 
-/* SHA-256(label ‖ master key). */
+/* SHA-256(label ‖ root). */
 static int derive(const struct master_key *key, const char *label, uint8_t ret_digest[SHA256_SIZE])
 {
     _cleanup_sha256_stream_ struct sha256_stream *stream = sha256_stream_new();
@@ -86,7 +90,7 @@ static int derive(const struct master_key *key, const char *label, uint8_t ret_d
         return -ENOMEM;
     int r = sha256_stream_update(stream, label, strlen(label));
     if (r == 0)
-        r = sha256_stream_update(stream, key->secret, sizeof key->secret);
+        r = sha256_stream_update(stream, key->root, sizeof key->root);
     return r < 0 ? r : sha256_stream_finish(stream, ret_digest);
 }
 
@@ -106,7 +110,7 @@ static void cleanup_master_key(struct master_key **slot)
     master_key_free(*slot);
 }
 
-int master_key_load(int fd, char *ret_message, struct master_key **ret_key)
+int master_key_of_file(int fd, char *ret_message, struct master_key **ret_key)
 {
     int r = check_file(fd, ret_message);
     if (r < 0)
@@ -116,12 +120,58 @@ int master_key_load(int fd, char *ret_message, struct master_key **ret_key)
         snprintf(ret_message, KEY_LOAD_MESSAGE_MAX, "master key: out of memory");
         return -ENOMEM;
     }
-    r = read_secret(fd, key->secret, ret_message);
+    r = read_secret(fd, key->root, ret_message);
     if (r < 0)
         return r;
     r = compute_id(key);
     if (r < 0) {
         snprintf(ret_message, KEY_LOAD_MESSAGE_MAX, "master key: %s", strerror(-r));
+        return r;
+    }
+    *ret_key = steal_ptr(&key);
+    return 0;
+}
+
+/* Twice, and back again: a token that chose nonces by itself would give another root each time. */
+static int compute_root(struct master_key *key)
+{
+    static const uint8_t zeros[MASTER_KEY_SIZE];
+    uint8_t sealed[SEALED_SIZE], again[SEALED_SIZE], opened[MASTER_KEY_SIZE];
+    const uint8_t *nonce = (const uint8_t *)root_nonce;
+    int r = token_seal(key->token_key, nonce, root_label, strlen(root_label), zeros, sizeof zeros,
+                       sealed);
+    if (r == 0)
+        r = token_seal(key->token_key, nonce, root_label, strlen(root_label), zeros, sizeof zeros,
+                       again);
+    if (r == 0)
+        r = token_unseal(key->token_key, nonce, root_label, strlen(root_label), sealed,
+                         sizeof opened, opened);
+    if (r == 0 &&
+        (!memory_equal(sealed, again, sizeof sealed) || !memory_equal(opened, zeros, sizeof zeros)))
+        r = -EOPNOTSUPP;
+    if (r == 0)
+        memcpy(key->root, sealed, sizeof key->root);
+    wipe(sealed, sizeof sealed);
+    wipe(again, sizeof again);
+    return r;
+}
+
+int master_key_of_token(struct token_key *token_key, char *ret_message, struct master_key **ret_key)
+{
+    _cleanup_(cleanup_master_key) struct master_key *key = OPENSSL_secure_zalloc(sizeof *key);
+    if (!key) {
+        snprintf(ret_message, KEY_LOAD_MESSAGE_MAX, "master key: out of memory");
+        return -ENOMEM;
+    }
+    key->token_key = token_key;
+    int r = compute_root(key);
+    if (r == 0)
+        r = compute_id(key);
+    if (r < 0) {
+        snprintf(ret_message, KEY_LOAD_MESSAGE_MAX,
+                 "[keys] master_key: the token does not encrypt and decrypt with AES-256-GCM under "
+                 "a nonce that it is given: %s",
+                 strerror(-r));
         return r;
     }
     *ret_key = steal_ptr(&key);
@@ -156,6 +206,24 @@ static int compose_aad(const struct master_key *key, const void *aad, size_t aad
     return 0;
 }
 
+static int seal(const struct master_key *key, const uint8_t *nonce, const struct wrap_aad *aad,
+                const uint8_t *data_key, uint8_t *ret_sealed)
+{
+    return key->token_key ? token_seal(key->token_key, nonce, aad->bytes, aad->size, data_key,
+                                       AEAD_KEY_SIZE, ret_sealed)
+                          : aead_seal(key->root, nonce, aad->bytes, aad->size, data_key,
+                                      AEAD_KEY_SIZE, ret_sealed);
+}
+
+static int unseal(const struct master_key *key, const uint8_t *nonce, const struct wrap_aad *aad,
+                  const uint8_t *sealed, uint8_t *ret_data_key)
+{
+    return key->token_key ? token_unseal(key->token_key, nonce, aad->bytes, aad->size, sealed,
+                                         AEAD_KEY_SIZE, ret_data_key)
+                          : aead_open(key->root, nonce, aad->bytes, aad->size, sealed,
+                                      AEAD_KEY_SIZE, ret_data_key);
+}
+
 const uint8_t *master_key_id(const struct master_key *key)
 {
     return key->id;
@@ -173,8 +241,7 @@ int master_key_wrap(const struct master_key *key, const void *aad, size_t aad_si
     memcpy(wrapped, key->id, KEYS_ID_SIZE);
     r = random_bytes(nonce, AEAD_NONCE_SIZE);
     if (r == 0)
-        r = aead_seal(key->secret, nonce, full.bytes, full.size, data_key, AEAD_KEY_SIZE,
-                      nonce + AEAD_NONCE_SIZE);
+        r = seal(key, nonce, &full, data_key, nonce + AEAD_NONCE_SIZE);
     if (r == 0)
         memcpy(ret_wrapped, wrapped, sizeof wrapped);
     return r;
@@ -204,8 +271,7 @@ int master_key_unwrap(const struct master_key *key, const void *aad, size_t aad_
         return r;
     if (memcmp(wrapped, key->id, KEYS_ID_SIZE) != 0)
         return -EBADMSG;
-    r = aead_open(key->secret, nonce, full.bytes, full.size, nonce + AEAD_NONCE_SIZE,
-                  sizeof data_key, data_key);
+    r = unseal(key, nonce, &full, nonce + AEAD_NONCE_SIZE, data_key);
     if (r == 0)
         memcpy(ret_data_key, data_key, sizeof data_key);
     wipe(data_key, sizeof data_key);

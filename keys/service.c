@@ -14,11 +14,11 @@
 
 enum { SIGNATURES_PER_SECOND = 200, SIGNATURES_BURST = 400 };
 
-void service_init(struct service *service, const struct key_ring *ring,
-                  const struct tls_signer *signer, int64_t now_ms)
+int service_init(struct service *service, const struct key_set *set, int64_t now_ms)
 {
-    *service = (struct service){.ring = ring, .signer = signer};
+    *service = (struct service){.set = set};
     rate_init(&service->signatures, SIGNATURES_PER_SECOND, SIGNATURES_BURST, now_ms);
+    return random_bytes(&service->instance, sizeof service->instance);
 }
 
 static void drop_peer(struct service *service, unsigned index)
@@ -60,6 +60,12 @@ unsigned service_poll_set(const struct service *service, struct pollfd *ret_set)
     return service->peer_count;
 }
 
+static void count(struct service *service, int outcome, uint64_t *use)
+{
+    uint64_t *slot = outcome < 0 ? &service->uses.failed : use;
+    (*slot)++;
+}
+
 /* The functions below return false when the peer is to be cut off. */
 
 static bool serve_generate(struct service *service, int fd, const struct ipc_message *message)
@@ -69,8 +75,9 @@ static bool serve_generate(struct service *service, int fd, const struct ipc_mes
         request.aad.size > KEYS_AAD_MAX)
         return false;
     struct keys_generated answer = {0};
-    answer.error = master_key_generate(key_ring_current(service->ring), request.aad.bytes,
+    answer.error = master_key_generate(key_ring_current(&service->set->ring), request.aad.bytes,
                                        request.aad.size, answer.key, answer.wrapped);
+    count(service, answer.error, &service->uses.wrapped);
     int r = ipc_send(fd, KEYS_GENERATED, message->id, &answer, sizeof answer, NULL, 0);
     wipe(&answer, sizeof answer);
     return r == 0;
@@ -83,8 +90,9 @@ static bool serve_unwrap(struct service *service, int fd, const struct ipc_messa
         request.aad.size > KEYS_AAD_MAX)
         return false;
     struct keys_unwrapped answer = {0};
-    answer.error = key_ring_unwrap(service->ring, request.aad.bytes, request.aad.size,
+    answer.error = key_ring_unwrap(&service->set->ring, request.aad.bytes, request.aad.size,
                                    request.wrapped, answer.key);
+    count(service, answer.error, &service->uses.unwrapped);
     int r = ipc_send(fd, KEYS_UNWRAPPED, message->id, &answer, sizeof answer, NULL, 0);
     wipe(&answer, sizeof answer);
     return r == 0;
@@ -97,8 +105,9 @@ static bool serve_rewrap(struct service *service, int fd, const struct ipc_messa
         request.aad.size > KEYS_AAD_MAX)
         return false;
     struct keys_rewrapped answer = {0};
-    answer.outcome = key_ring_rewrap(service->ring, request.aad.bytes, request.aad.size,
+    answer.outcome = key_ring_rewrap(&service->set->ring, request.aad.bytes, request.aad.size,
                                      request.wrapped, answer.wrapped);
+    count(service, answer.outcome, &service->uses.wrapped);
     return ipc_send(fd, KEYS_REWRAPPED, message->id, &answer, sizeof answer, NULL, 0) == 0;
 }
 
@@ -107,8 +116,32 @@ static bool serve_list(struct service *service, int fd, const struct ipc_message
     struct keys_generations answer;
     if (message->size != 0 || message->fd_count != 0)
         return false;
-    key_ring_generations(service->ring, &answer);
+    key_ring_generations(&service->set->ring, &answer);
     return ipc_send(fd, KEYS_LISTED, message->id, &answer, sizeof answer, NULL, 0) == 0;
+}
+
+static uint32_t token_word(const struct token *token)
+{
+    static const uint32_t words[] = {[TOKEN_THERE] = KEYS_TOKEN_THERE,
+                                     [TOKEN_GONE] = KEYS_TOKEN_AWAY,
+                                     [TOKEN_WITHOUT_LOGIN] = KEYS_TOKEN_NO_LOGIN};
+    return token ? words[token_state(token)] : KEYS_TOKEN_UNUSED;
+}
+
+static bool serve_status(const struct service *service, int fd, const struct ipc_message *message)
+{
+    const struct key_set *set = service->set;
+    struct keys_status answer = {.instance = service->instance,
+                                 .uses = service->uses,
+                                 .master_source = set->master_source,
+                                 .tls_source = set->tls_source,
+                                 .token = token_word(set->token),
+                                 .generation_count = set->ring.count,
+                                 .not_after_s = set->certificate.not_after_s};
+    if (message->size != 0 || message->fd_count != 0)
+        return false;
+    memcpy(answer.subject, set->certificate.subject, sizeof answer.subject);
+    return ipc_send(fd, KEYS_STATUS, message->id, &answer, sizeof answer, NULL, 0) == 0;
 }
 
 static bool serve_sign(struct service *service, int fd, const struct ipc_message *message)
@@ -116,8 +149,9 @@ static bool serve_sign(struct service *service, int fd, const struct ipc_message
     struct keys_signed answer = {0};
     if (message->size == 0 || message->size > KEYS_STATEMENT_MAX || message->fd_count != 0)
         return false;
-    answer.error = master_key_sign(key_ring_current(service->ring), message->payload, message->size,
-                                   answer.signature, answer.public_key);
+    answer.error = master_key_sign(key_ring_current(&service->set->ring), message->payload,
+                                   message->size, answer.signature, answer.public_key);
+    count(service, answer.error, &service->uses.checkpoints);
     return ipc_send(fd, KEYS_SIGNED, message->id, &answer, sizeof answer, NULL, 0) == 0;
 }
 
@@ -132,6 +166,8 @@ static bool serve_mount(struct service *service, int fd, const struct ipc_messag
         served = serve_rewrap(service, fd, message);
     else if (message->type == KEYS_LIST)
         served = serve_list(service, fd, message);
+    else if (message->type == KEYS_ASK_STATUS)
+        served = serve_status(service, fd, message);
     else if (message->type == KEYS_SIGN)
         served = serve_sign(service, fd, message);
     if (served)
@@ -141,16 +177,52 @@ static bool serve_mount(struct service *service, int fd, const struct ipc_messag
     return false;
 }
 
-static bool serve_link(struct service *service, int fd, const struct ipc_message *message)
+static void count_signature(struct service *service, int error, uint64_t *use)
+{
+    if (error == -EPERM)
+        service->uses.refused++;
+    else
+        count(service, error, use);
+}
+
+static bool sign13(struct service *service, const struct ipc_message *message,
+                   struct sign_reply *reply)
 {
     struct sign_request request;
+    if (ipc_message_take(message, &request, sizeof request, 0) < 0)
+        return false;
+    tls_signer_sign(service->set->signer, &request, reply);
+    count_signature(service, reply->error, &service->uses.tls13_signatures);
+    return true;
+}
+
+static bool sign12(struct service *service, const struct ipc_message *message,
+                   struct sign_reply *reply)
+{
+    uint32_t scheme;
+    if (!service->set->tls12 || message->fd_count != 0 || message->size < sizeof scheme)
+        return false;
+    memcpy(&scheme, message->payload, sizeof scheme);
+    tls_signer_sign12(service->set->signer, scheme,
+                      bytes_of(message->payload + sizeof scheme, message->size - sizeof scheme),
+                      reply);
+    count_signature(service, reply->error, &service->uses.tls12_signatures);
+    return true;
+}
+
+static bool serve_link(struct service *service, int fd, const struct ipc_message *message)
+{
     struct sign_reply reply = {.error = -EPERM};
-    bool understood = message->type == SIGN_REQUEST &&
-                      ipc_message_take(message, &request, sizeof request, 0) == 0;
-    if (understood && !rate_take(&service->signatures, clock_monotonic_ms()))
+    bool understood = message->type == SIGN_REQUEST || message->type == SIGN_REQUEST_TLS12;
+    if (understood && !rate_take(&service->signatures, clock_monotonic_ms())) {
         reply.error = -EAGAIN;
-    else if (understood)
-        tls_signer_sign(service->signer, &request, &reply);
+        service->uses.limited++;
+    } else if (understood) {
+        understood = message->type == SIGN_REQUEST ? sign13(service, message, &reply)
+                                                   : sign12(service, message, &reply);
+    }
+    if (!understood)
+        service->uses.refused++;
     return ipc_send(fd, SIGN_REPLY, message->id, &reply, sizeof reply, NULL, 0) == 0 && understood;
 }
 

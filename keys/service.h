@@ -10,18 +10,18 @@
 
 #include "base/cleanup.h"
 #include "base/room.h"
-#include "keys/key_ring.h"
+#include "keys/key_set.h"
 #include "keys/rate.h"
-#include "keys/tls_signer.h"
 
 #include <poll.h>
 
 enum { SERVICE_PEER_MAX = 16 };
 
 struct service {
-    const struct key_ring *ring; /* borrowed, as the next */
-    const struct tls_signer *signer;
+    const struct key_set *set; /* borrowed */
     struct rate signatures;
+    uint64_t instance;
+    struct keys_uses uses;
     unsigned peer_count;
     struct service_peer {
         struct room_peer who;
@@ -29,8 +29,8 @@ struct service {
     } peers[SERVICE_PEER_MAX];
 };
 
-void service_init(struct service *service, const struct key_ring *ring,
-                  const struct tls_signer *signer, int64_t now_ms);
+/* -EIO: no randomness. */
+_must_use_ int service_init(struct service *service, const struct key_set *set, int64_t now_ms);
 void service_done(struct service *service);
 
 /* Takes `fd`. The same neighbour's former connection ends. -EPERM: not a neighbour that may ask

@@ -1,30 +1,51 @@
 /*
- * Loading and using the TLS key. The salt of RSA-PSS is as long as the digest (RFC 8446 4.2.3).
+ * The salt of RSA-PSS is as long as the digest (RFC 8446 4.2.3). A token gets the digest, made
+ * here from content that was looked at here.
  */
 #include "keys/tls_signer.h"
 
 #include "keys/handshake.h"
+#include "keys/handshake12.h"
+#include "keys/tls_key_file.h"
 
-#include <limits.h>
 #include <openssl/core_names.h>
-#include <openssl/crypto.h>
+#include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/pem.h>
 #include <openssl/rsa.h>
-#include <openssl/x509.h>
 #include <stdbool.h>
 #include <string.h>
 
 enum {
-    KEY_FILE_MAX = 64 * 1024,
     RSA_BITS_MIN = 2048,
     RSA_BITS_MAX = SIGN_SIGNATURE_MAX * 8,
+    P256_SIZE = 32, /* of r and of s */
 };
 
 struct tls_signer {
-    EVP_PKEY *key;
+    const struct client_certificate *certificate;
+    EVP_PKEY *key;               /* private; NULL with a token */
+    struct token_key *token_key; /* NULL with a file */
     bool rsa;
+};
+
+/* What a code point stands for. */
+struct scheme {
+    uint32_t code;
+    bool rsa, pkcs1, tls12_only;
+    const char *digest;
+};
+
+static const struct scheme schemes[] = {
+    {SIGN_RSA_PSS_RSAE_SHA256, true, false, false, "SHA256"},
+    {SIGN_RSA_PSS_RSAE_SHA384, true, false, false, "SHA384"},
+    {SIGN_RSA_PSS_RSAE_SHA512, true, false, false, "SHA512"},
+    {SIGN_ECDSA_SECP256R1_SHA256, false, false, false, "SHA256"},
+    {SIGN_RSA_PKCS1_SHA256, true, true, true, "SHA256"},
+    {SIGN_RSA_PKCS1_SHA384, true, true, true, "SHA384"},
+    {SIGN_RSA_PKCS1_SHA512, true, true, true, "SHA512"},
+    {SIGN_ECDSA_SHA384, false, false, true, "SHA384"},
+    {SIGN_ECDSA_SHA512, false, false, true, "SHA512"},
 };
 
 static void cleanup_signer(struct tls_signer **slot)
@@ -32,220 +53,208 @@ static void cleanup_signer(struct tls_signer **slot)
     tls_signer_free(*slot);
 }
 
-static void cleanup_bio(BIO **slot)
-{
-    BIO_free(*slot);
-}
-
 static void cleanup_md_context(EVP_MD_CTX **slot)
 {
     EVP_MD_CTX_free(*slot);
 }
 
-/* A file's text; wiped with its owner. */
-struct key_text {
-    char *text;
-    size_t size;
-};
-
-static void key_text_done(struct key_text *text)
+static void cleanup_ecdsa(ECDSA_SIG **slot)
 {
-    OPENSSL_secure_clear_free(text->text, KEY_FILE_MAX);
+    ECDSA_SIG_free(*slot);
 }
 
-static int read_text(int fd, struct key_text *ret_text)
+static const struct scheme *find_scheme(const struct tls_signer *signer, uint32_t code, bool tls12)
 {
-    while (ret_text->size < KEY_FILE_MAX) {
-        ssize_t count = pread(fd, ret_text->text + ret_text->size, KEY_FILE_MAX - ret_text->size,
-                              (off_t)ret_text->size);
-        if (count < 0 && errno == EINTR)
-            continue;
-        if (count < 0)
-            return -errno;
-        if (count == 0)
-            return 0;
-        ret_text->size += (size_t)count;
-    }
-    return -EFBIG;
+    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++)
+        if (schemes[i].code == code && schemes[i].rsa == signer->rsa &&
+            (tls12 || !schemes[i].tls12_only))
+            return &schemes[i];
+    return NULL;
 }
 
-/* One PEM block, wiped with its owner. */
-struct pem_block {
-    char *name;
-    char *header;
-    unsigned char *der;
-    long size;
-};
-
-static void pem_block_done(struct pem_block *block)
+static bool set_padding(const struct scheme *scheme, EVP_PKEY_CTX *context)
 {
-    OPENSSL_free(block->name);
-    OPENSSL_free(block->header);
-    if (block->der)
-        OPENSSL_clear_free(block->der, (size_t)block->size);
-    *block = (struct pem_block){0};
+    if (!scheme->rsa)
+        return true;
+    if (scheme->pkcs1)
+        return EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PADDING) == 1;
+    return EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PSS_PADDING) == 1 &&
+           EVP_PKEY_CTX_set_rsa_pss_saltlen(context, RSA_PSS_SALTLEN_DIGEST) == 1;
 }
 
-static bool ends_with(const char *text, const char *end)
+static int sign_here(const struct tls_signer *signer, const struct scheme *scheme,
+                     struct bytes content, uint8_t ret_signature[SIGN_SIGNATURE_MAX],
+                     size_t *ret_size)
 {
-    size_t text_size = strlen(text);
-    size_t end_size = strlen(end);
-    return text_size >= end_size && strcmp(text + text_size - end_size, end) == 0;
-}
-
-/* The first block that is any kind of private key; certificates may stand before it. */
-static bool find_key_block(const struct key_text *text, struct pem_block *ret_block)
-{
-    _cleanup_(cleanup_bio) BIO *bio = BIO_new_mem_buf(text->text, (int)text->size);
-    if (!bio)
-        return false;
-    while (PEM_read_bio(bio, &ret_block->name, &ret_block->header, &ret_block->der,
-                        &ret_block->size) == 1) {
-        if (ends_with(ret_block->name, "PRIVATE KEY"))
-            return true;
-        pem_block_done(ret_block);
+    _cleanup_(cleanup_md_context) EVP_MD_CTX *context = EVP_MD_CTX_new();
+    EVP_PKEY_CTX *key_context = NULL; /* belongs to `context` */
+    size_t size = SIGN_SIGNATURE_MAX;
+    if (!context ||
+        EVP_DigestSignInit_ex(context, &key_context, scheme->digest, NULL, NULL, signer->key,
+                              NULL) != 1 ||
+        !set_padding(scheme, key_context) ||
+        EVP_DigestSign(context, ret_signature, &size, content.data, content.size) != 1) {
+        ERR_clear_error();
+        return -EIO;
     }
-    return false;
-}
-
-static int decode_block(const struct pem_block *block, char *ret_message, EVP_PKEY **ret_key)
-{
-    if (strcmp(block->name, "ENCRYPTED PRIVATE KEY") == 0 || strstr(block->header, "ENCRYPTED")) {
-        snprintf(ret_message, KEY_LOAD_MESSAGE_MAX,
-                 "TLS key file: the key is encrypted; store it without passphrase (openssl pkcs8 "
-                 "-topk8 -nocrypt)");
-        return -EINVAL;
-    }
-    if (strcmp(block->name, "PRIVATE KEY") != 0) {
-        snprintf(ret_message, KEY_LOAD_MESSAGE_MAX,
-                 "TLS key file: '%.40s' is not PKCS#8; convert it (openssl pkcs8 -topk8 -nocrypt)",
-                 block->name);
-        return -EINVAL;
-    }
-    const unsigned char *next = block->der;
-    PKCS8_PRIV_KEY_INFO *info = d2i_PKCS8_PRIV_KEY_INFO(NULL, &next, block->size);
-    EVP_PKEY *key = NULL;
-    if (info && next == block->der + block->size)
-        key = EVP_PKCS82PKEY(info);
-    PKCS8_PRIV_KEY_INFO_free(info);
-    if (!key) {
-        snprintf(ret_message, KEY_LOAD_MESSAGE_MAX, "TLS key file: damaged private key");
-        return -EINVAL;
-    }
-    *ret_key = key;
+    *ret_size = size;
     return 0;
 }
 
-static int check_kind(struct tls_signer *signer, char *ret_message)
+/* r ‖ s, as tokens give it, to the DER that TLS wants. */
+static int encode_ecdsa(const uint8_t *raw, uint8_t *ret_der, size_t *ret_size)
 {
-    int bits = EVP_PKEY_get_bits(signer->key);
+    _cleanup_(cleanup_ecdsa) ECDSA_SIG *signature = ECDSA_SIG_new();
+    BIGNUM *r = BN_bin2bn(raw, P256_SIZE, NULL), *s = BN_bin2bn(raw + P256_SIZE, P256_SIZE, NULL);
+    if (!signature || !r || !s || ECDSA_SIG_set0(signature, r, s) != 1) {
+        BN_free(r);
+        BN_free(s);
+        return -ENOMEM;
+    }
+    int size = i2d_ECDSA_SIG(signature, &ret_der);
+    if (size <= 0)
+        return -ENOMEM;
+    *ret_size = (size_t)size;
+    return 0;
+}
+
+static int sign_on_token(const struct tls_signer *signer, const struct scheme *scheme,
+                         struct bytes content, uint8_t ret_signature[SIGN_SIGNATURE_MAX],
+                         size_t *ret_size)
+{
+    uint8_t digest[EVP_MAX_MD_SIZE], raw[2 * P256_SIZE];
+    size_t digest_size = 0;
+    if (EVP_Q_digest(NULL, scheme->digest, NULL, content.data, content.size, digest,
+                     &digest_size) != 1)
+        return -EIO;
+    if (scheme->rsa)
+        return token_sign(signer->token_key, scheme->pkcs1 ? TOKEN_RSA_PKCS1 : TOKEN_RSA_PSS,
+                          scheme->digest, digest, digest_size, ret_signature, SIGN_SIGNATURE_MAX,
+                          ret_size);
+    /* ECDSA takes the leftmost bits of a digest (FIPS 186-4 6.4); not every token does. */
+    if (digest_size > P256_SIZE)
+        digest_size = P256_SIZE;
+    size_t size = 0;
+    int r = token_sign(signer->token_key, TOKEN_ECDSA, scheme->digest, digest, digest_size, raw,
+                       sizeof raw, &size);
+    if (r == 0)
+        r = size == sizeof raw ? encode_ecdsa(raw, ret_signature, ret_size) : -EIO;
+    return r;
+}
+
+static int sign_content(const struct tls_signer *signer, const struct scheme *scheme,
+                        struct bytes content, struct sign_reply *ret_reply)
+{
+    size_t size = 0;
+    uint8_t signature[SIGN_SIGNATURE_MAX];
+    int r = signer->token_key ? sign_on_token(signer, scheme, content, signature, &size)
+                              : sign_here(signer, scheme, content, signature, &size);
+    if (r < 0)
+        return r;
+    memcpy(ret_reply->signature, signature, size);
+    ret_reply->signature_size = (uint32_t)size;
+    return 0;
+}
+
+static int check_kind(struct tls_signer *signer, const EVP_PKEY *key, char *ret_message)
+{
+    int bits = EVP_PKEY_get_bits(key);
     char group[32] = "";
-    signer->rsa = EVP_PKEY_is_a(signer->key, "RSA") == 1;
+    signer->rsa = EVP_PKEY_is_a(key, "RSA") == 1;
     if (signer->rsa && bits >= RSA_BITS_MIN && bits <= RSA_BITS_MAX)
         return 0;
-    if (!signer->rsa && EVP_PKEY_is_a(signer->key, "EC") == 1 &&
-        EVP_PKEY_get_group_name(signer->key, group, sizeof group, NULL) == 1 &&
+    if (!signer->rsa && EVP_PKEY_is_a(key, "EC") == 1 &&
+        EVP_PKEY_get_group_name(key, group, sizeof group, NULL) == 1 &&
         strcmp(group, "prime256v1") == 0)
         return 0;
-    const char *name = EVP_PKEY_get0_type_name(signer->key);
+    const char *name = EVP_PKEY_get0_type_name(key);
     snprintf(ret_message, KEY_LOAD_MESSAGE_MAX,
-             "TLS key file: %s key of %d bits%s%s; RSA of %d to %d bits or EC P-256 is needed",
+             "TLS key: %s key of %d bits%s%s; RSA of %d to %d bits or EC P-256 is needed",
              name ? name : "unknown", bits, group[0] ? ", group " : "", group, RSA_BITS_MIN,
              RSA_BITS_MAX);
     return -EINVAL;
 }
 
-static const char *scheme_digest(const struct tls_signer *signer, uint32_t scheme)
-{
-    switch (scheme) {
-    case SIGN_RSA_PSS_RSAE_SHA256:
-        return signer->rsa ? "SHA256" : NULL;
-    case SIGN_RSA_PSS_RSAE_SHA384:
-        return signer->rsa ? "SHA384" : NULL;
-    case SIGN_RSA_PSS_RSAE_SHA512:
-        return signer->rsa ? "SHA512" : NULL;
-    case SIGN_ECDSA_SECP256R1_SHA256:
-        return signer->rsa ? NULL : "SHA256";
-    default:
-        return NULL;
-    }
-}
-
-static bool set_padding(const struct tls_signer *signer, EVP_PKEY_CTX *context)
-{
-    return !signer->rsa || (EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PSS_PADDING) == 1 &&
-                            EVP_PKEY_CTX_set_rsa_pss_saltlen(context, RSA_PSS_SALTLEN_DIGEST) == 1);
-}
-
-static int sign_content(const struct tls_signer *signer, const char *digest, const void *content,
-                        size_t size, struct sign_reply *ret_reply)
-{
-    _cleanup_(cleanup_md_context) EVP_MD_CTX *context = EVP_MD_CTX_new();
-    EVP_PKEY_CTX *key_context = NULL; /* belongs to `context` */
-    uint8_t signature[SIGN_SIGNATURE_MAX];
-    size_t signature_size = sizeof signature;
-    if (!context ||
-        EVP_DigestSignInit_ex(context, &key_context, digest, NULL, NULL, signer->key, NULL) != 1 ||
-        !set_padding(signer, key_context) ||
-        EVP_DigestSign(context, signature, &signature_size, content, size) != 1) {
-        ERR_clear_error();
-        return -EIO;
-    }
-    memcpy(ret_reply->signature, signature, signature_size);
-    ret_reply->signature_size = (uint32_t)signature_size;
-    return 0;
-}
-
-/* Public and private part may come from different keys; RFC 8446 has no word for that. It also
- * runs OpenSSL's lazy initialisation before the process is locked in. */
-static int try_key(const struct tls_signer *signer, char *ret_message)
+/* With the private key's own public half, or with the certificate's. Of a file, the two halves may
+ * come from different keys; RFC 8446 has no word for that. It also runs lazy initialisation before
+ * the process is locked in. */
+static int try_key(const struct tls_signer *signer, EVP_PKEY *public_key)
 {
     static const char content[] = "kosekifs trial signature";
+    const struct scheme *scheme = &schemes[signer->rsa ? 0 : 3];
     struct sign_reply reply = {0};
-    int r = sign_content(signer, "SHA256", content, sizeof content, &reply);
+    int r = sign_content(signer, scheme, bytes_of(content, sizeof content), &reply);
+    if (r < 0)
+        return r;
     _cleanup_(cleanup_md_context) EVP_MD_CTX *context = EVP_MD_CTX_new();
     EVP_PKEY_CTX *key_context = NULL;
-    if (r == 0 && context &&
-        EVP_DigestVerifyInit_ex(context, &key_context, "SHA256", NULL, NULL, signer->key, NULL) ==
-            1 &&
-        set_padding(signer, key_context) &&
-        EVP_DigestVerify(context, reply.signature, reply.signature_size,
-                         (const unsigned char *)content, sizeof content) == 1)
-        return 0;
+    bool good = context &&
+                EVP_DigestVerifyInit_ex(context, &key_context, scheme->digest, NULL, NULL,
+                                        public_key, NULL) == 1 &&
+                set_padding(scheme, key_context) &&
+                EVP_DigestVerify(context, reply.signature, reply.signature_size,
+                                 (const unsigned char *)content, sizeof content) == 1;
     ERR_clear_error();
+    return good ? 0 : -EBADMSG;
+}
+
+static int not_of_certificate(char *ret_message)
+{
     snprintf(ret_message, KEY_LOAD_MESSAGE_MAX,
-             "TLS key file: a trial signature failed; private and public part do not match");
+             "[keys] tls_key is not the private key of [link] certificate_file");
     return -EINVAL;
 }
 
-int tls_signer_load(int fd, char *ret_message, struct tls_signer **ret_signer)
+int tls_signer_of_file(int fd, const struct client_certificate *certificate, char *ret_message,
+                       struct tls_signer **ret_signer)
 {
-    _cleanup_(key_text_done) struct key_text text = {.text = OPENSSL_secure_zalloc(KEY_FILE_MAX)};
-    _cleanup_(pem_block_done) struct pem_block block = {0};
     _cleanup_(cleanup_signer) struct tls_signer *signer = calloc(1, sizeof *signer);
-    if (!text.text || !signer) {
+    if (!signer) {
         snprintf(ret_message, KEY_LOAD_MESSAGE_MAX, "TLS key: out of memory");
         return -ENOMEM;
     }
-    int r = read_text(fd, &text);
-    if (r < 0) {
-        snprintf(ret_message, KEY_LOAD_MESSAGE_MAX, "TLS key file: %s", strerror(-r));
-        return r;
-    }
-    bool found = find_key_block(&text, &block);
-    ERR_clear_error();
-    if (!found) {
-        snprintf(ret_message, KEY_LOAD_MESSAGE_MAX, "TLS key file: no PEM private key in it");
-        return -EINVAL;
-    }
-    r = decode_block(&block, ret_message, &signer->key);
-    ERR_clear_error();
+    signer->certificate = certificate;
+    int r = tls_key_file_read(fd, ret_message, &signer->key);
     if (r == 0)
-        r = check_kind(signer, ret_message);
-    if (r == 0)
-        r = try_key(signer, ret_message);
+        r = check_kind(signer, signer->key, ret_message);
     if (r < 0)
         return r;
+    if (try_key(signer, signer->key) < 0) {
+        snprintf(ret_message, KEY_LOAD_MESSAGE_MAX,
+                 "TLS key file: a trial signature failed; private and public part do not match");
+        return -EINVAL;
+    }
+    if (EVP_PKEY_eq(certificate->public_key, signer->key) != 1) {
+        ERR_clear_error();
+        return not_of_certificate(ret_message);
+    }
+    *ret_signer = steal_ptr(&signer);
+    return 0;
+}
+
+int tls_signer_of_token(struct token_key *key, const struct client_certificate *certificate,
+                        char *ret_message, struct tls_signer **ret_signer)
+{
+    _cleanup_(cleanup_signer) struct tls_signer *signer = calloc(1, sizeof *signer);
+    if (!signer) {
+        snprintf(ret_message, KEY_LOAD_MESSAGE_MAX, "TLS key: out of memory");
+        return -ENOMEM;
+    }
+    signer->certificate = certificate;
+    signer->token_key = key;
+    int r = check_kind(signer, certificate->public_key, ret_message);
+    if (r < 0)
+        return r;
+    r = try_key(signer, certificate->public_key);
+    if (r == -EBADMSG)
+        return not_of_certificate(ret_message);
+    if (r < 0) {
+        snprintf(ret_message, KEY_LOAD_MESSAGE_MAX,
+                 "[keys] tls_key: the token does not sign%s: %s; is it the private key of [link] "
+                 "certificate_file?",
+                 signer->rsa ? " with RSA-PSS" : " with ECDSA", strerror(-r));
+        return r;
+    }
     *ret_signer = steal_ptr(&signer);
     return 0;
 }
@@ -259,41 +268,27 @@ struct tls_signer *tls_signer_free(struct tls_signer *signer)
     return NULL;
 }
 
+static void answer(const struct tls_signer *signer, const struct scheme *scheme,
+                   struct bytes content, struct sign_reply *ret_reply)
+{
+    ret_reply->error = scheme ? sign_content(signer, scheme, content, ret_reply) : -EOPNOTSUPP;
+}
+
 void tls_signer_sign(const struct tls_signer *signer, const struct sign_request *request,
                      struct sign_reply *ret_reply)
 {
     *ret_reply = (struct sign_reply){.error = -EPERM};
-    if (request->content_size > SIGN_CONTENT_MAX ||
-        !handshake_is_client_verify(request->content, request->content_size))
-        return;
-    const char *digest = scheme_digest(signer, request->scheme);
-    ret_reply->error =
-        digest ? sign_content(signer, digest, request->content, request->content_size, ret_reply)
-               : -EOPNOTSUPP;
+    if (request->content_size <= SIGN_CONTENT_MAX &&
+        handshake_is_client_verify(request->content, request->content_size))
+        answer(signer, find_scheme(signer, request->scheme, false),
+               bytes_of(request->content, request->content_size), ret_reply);
 }
 
-static void cleanup_certificate(X509 **slot)
+void tls_signer_sign12(const struct tls_signer *signer, uint32_t scheme, struct bytes content,
+                       struct sign_reply *ret_reply)
 {
-    X509_free(*slot);
-}
-
-int tls_signer_check_certificate(const struct tls_signer *signer, struct bytes pem,
-                                 char *ret_message)
-{
-    _cleanup_(cleanup_bio) BIO *bio =
-        pem.size > 0 && pem.size <= INT_MAX ? BIO_new_mem_buf(pem.data, (int)pem.size) : NULL;
-    _cleanup_(cleanup_certificate) X509 *certificate =
-        bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
-    const EVP_PKEY *public_key = certificate ? X509_get0_pubkey(certificate) : NULL;
-    int r = -EINVAL;
-    if (!public_key)
-        snprintf(ret_message, KEY_LOAD_MESSAGE_MAX,
-                 "[link] certificate_file: no certificate in PEM form");
-    else if (EVP_PKEY_eq(public_key, signer->key) != 1)
-        snprintf(ret_message, KEY_LOAD_MESSAGE_MAX,
-                 "[keys] tls_key is not the private key of [link] certificate_file");
-    else
-        r = 0;
-    ERR_clear_error();
-    return r;
+    *ret_reply = (struct sign_reply){.error = -EPERM};
+    if (content.size <= SIGN_HANDSHAKE_MAX &&
+        handshake12_is_client_verify(content, signer->certificate->der))
+        answer(signer, find_scheme(signer, scheme, true), content, ret_reply);
 }

@@ -19,6 +19,8 @@ enum keys_message {
     KEYS_REWRAPPED,        /* struct keys_rewrapped */
     KEYS_LIST,             /* nothing */
     KEYS_LISTED,           /* struct keys_generations */
+    KEYS_ASK_STATUS,       /* nothing */
+    KEYS_STATUS,           /* struct keys_status */
 };
 
 struct keys_aad {

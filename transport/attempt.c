@@ -277,6 +277,9 @@ static void attempt_unsigned_detail(const struct attempt *attempt, char detail[L
                     : error == -EHOSTDOWN ? "it is not running"
                     : error == -ETIMEDOUT ? "it does not answer"
                     : error == -EBADMSG   ? "its answer makes no sense"
+                    : error == -EBUSY     ? "too many signatures in a short time"
+                    : error == -ENODEV    ? "the token with the key is not there"
+                    : error == -EACCES    ? "no login to the token with the key"
                                           : strerror(-error));
 }
 

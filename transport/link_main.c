@@ -81,7 +81,7 @@ int main(void)
         room_fail("kosekifs-link: malformed setup");
     link_main_check_config(&config);
 
-    sign_channel_init(&channel);
+    sign_channel_init(&channel, strcmp(config.tls_min, "1.2") == 0);
     if (tls_init(&tls, &config, setup.fds[0], setup.fds[1], &channel, fault) < 0)
         room_fail("%s", fault);
     ipc_message_done(&setup);

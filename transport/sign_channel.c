@@ -9,9 +9,9 @@
 
 #include <string.h>
 
-void sign_channel_init(struct sign_channel *channel)
+void sign_channel_init(struct sign_channel *channel, bool tls12)
 {
-    *channel = (struct sign_channel){.fd = -1};
+    *channel = (struct sign_channel){.fd = -1, .tls12 = tls12};
 }
 
 void sign_channel_done(struct sign_channel *channel)
@@ -27,9 +27,8 @@ void sign_channel_connect(struct sign_channel *channel, int fd)
     channel->resting_until_ms = 0;
 }
 
-/* RFC 8446 4.4.3: 64 spaces, the context string, a zero byte, a transcript hash. TLS 1.2 would
- * sign all its handshake messages here; that is refused on both sides. */
-static bool sign_content_ok(struct bytes content)
+/* RFC 8446 4.4.3: 64 spaces, the context string, a zero byte, a transcript hash. */
+static bool is_tls13(struct bytes content)
 {
     static const char context[] = "TLS 1.3, client CertificateVerify"; /* its NUL is the zero */
     enum { SPACES = 64 };
@@ -45,6 +44,21 @@ static bool sign_content_ok(struct bytes content)
     return memcmp(content.data + SPACES, context, sizeof context) == 0;
 }
 
+/* The reasons that have words of their own. */
+static int sign_channel_error(int32_t error)
+{
+    switch (error) {
+    case -EPERM:
+    case -ENODEV:
+    case -EACCES:
+        return error;
+    case -EAGAIN:
+        return -EBUSY;
+    default:
+        return -EIO;
+    }
+}
+
 /* 0, or -EAGAIN for an answer to an earlier question. */
 static int sign_channel_take(const struct ipc_message *message, uint64_t id, uint8_t *ret_signature,
                              size_t ret_max, size_t *ret_size)
@@ -58,7 +72,7 @@ static int sign_channel_take(const struct ipc_message *message, uint64_t id, uin
     if (message->id != id)
         return message->id < id ? -EAGAIN : -EBADMSG;
     if (reply.error != 0)
-        return reply.error == -EPERM ? -EPERM : -EIO;
+        return sign_channel_error(reply.error);
     if (reply.signature_size == 0 || reply.signature_size > sizeof reply.signature)
         return -EBADMSG;
     if (reply.signature_size > ret_max)
@@ -89,27 +103,43 @@ static int sign_channel_await(struct sign_channel *channel, uint64_t id, uint8_t
     }
 }
 
+static int sign_channel_send(struct sign_channel *channel, uint32_t scheme, struct bytes content)
+{
+    struct sign_request request = {.scheme = scheme, .content_size = (uint32_t)content.size};
+    memcpy(request.content, content.data, content.size);
+    return ipc_send(channel->fd, SIGN_REQUEST, channel->next_id, &request, sizeof request, NULL, 0);
+}
+
+/* TLS 1.2 signs all handshake messages so far; whether they are that is for kosekifs-keys to see.
+ */
+static int sign_channel_send12(struct sign_channel *channel, uint32_t scheme, struct bytes content)
+{
+    uint8_t message[sizeof scheme + SIGN_HANDSHAKE_MAX];
+    memcpy(message, &scheme, sizeof scheme);
+    memcpy(message + sizeof scheme, content.data, content.size);
+    return ipc_send(channel->fd, SIGN_REQUEST_TLS12, channel->next_id, message,
+                    sizeof scheme + content.size, NULL, 0);
+}
+
 static int sign_channel_ask(struct sign_channel *channel, enum sign_scheme scheme,
                             struct bytes content, uint8_t *ret_signature, size_t ret_max,
                             size_t *ret_size)
 {
-    struct sign_request request;
-    if (!sign_content_ok(content) || content.size > sizeof request.content)
+    bool tls13 = is_tls13(content);
+    if (tls13 ? content.size > SIGN_CONTENT_MAX
+              : !channel->tls12 || content.size > SIGN_HANDSHAKE_MAX)
         return -EPERM;
     if (channel->fd < 0)
         return -EHOSTDOWN;
     if (clock_monotonic_ms() < channel->resting_until_ms)
         return -ETIMEDOUT;
 
-    memset(&request, 0, sizeof request);
-    request.scheme = scheme;
-    request.content_size = (uint32_t)content.size;
-    memcpy(request.content, content.data, content.size);
-    uint64_t id = ++channel->next_id;
-    int r = ipc_send(channel->fd, SIGN_REQUEST, id, &request, sizeof request, NULL, 0);
+    channel->next_id++;
+    int r = tls13 ? sign_channel_send(channel, scheme, content)
+                  : sign_channel_send12(channel, scheme, content);
     if (r < 0)
         return r == -EPIPE || r == -ECONNRESET ? -EHOSTDOWN : r;
-    return sign_channel_await(channel, id, ret_signature, ret_max, ret_size);
+    return sign_channel_await(channel, channel->next_id, ret_signature, ret_max, ret_size);
 }
 
 int sign_channel_sign(struct sign_channel *channel, enum sign_scheme scheme, struct bytes content,

@@ -1,7 +1,8 @@
 /*
  * OpenSSL's signature functions (provider-signature(7)) over the channel to kosekifs-keys, and the
  * provider around them. DigestSign is the only operation, so that the other side sees the content
- * to be signed and not a bare digest; TLS 1.3 signs each CertificateVerify in one such call.
+ * to be signed and not a bare digest; TLS signs each CertificateVerify in one such call, in 1.2
+ * over all handshake messages so far.
  */
 #include "transport/sign_provider.h"
 
@@ -125,16 +126,18 @@ static int signing_begin(void *data, const char *digest, void *key, const OSSL_P
     return signing->key != NULL && signing_set_params(signing, params);
 }
 
-/* 0: a combination that TLS 1.3 does not have, such as PKCS #1 v1.5. */
 static uint32_t signing_scheme(const struct signing *signing)
 {
-    if (signing->key->ec)
-        return signing->digest_bits == 256 ? SIGN_ECDSA_SECP256R1_SHA256 : 0;
-    if (!signing->pss)
-        return 0;
-    return signing->digest_bits == 256   ? SIGN_RSA_PSS_RSAE_SHA256
-           : signing->digest_bits == 384 ? SIGN_RSA_PSS_RSAE_SHA384
-                                         : SIGN_RSA_PSS_RSAE_SHA512;
+    static const struct {
+        unsigned digest_bits;
+        uint32_t ecdsa, pss, pkcs1;
+    } schemes[] = {
+        {256, SIGN_ECDSA_SECP256R1_SHA256, SIGN_RSA_PSS_RSAE_SHA256, SIGN_RSA_PKCS1_SHA256},
+        {384, SIGN_ECDSA_SHA384, SIGN_RSA_PSS_RSAE_SHA384, SIGN_RSA_PKCS1_SHA384},
+        {512, SIGN_ECDSA_SHA512, SIGN_RSA_PSS_RSAE_SHA512, SIGN_RSA_PKCS1_SHA512},
+    };
+    unsigned i = signing->digest_bits == 256 ? 0 : signing->digest_bits == 384 ? 1 : 2;
+    return signing->key->ec ? schemes[i].ecdsa : signing->pss ? schemes[i].pss : schemes[i].pkcs1;
 }
 
 static int signing_sign(void *data, unsigned char *signature, size_t *size, size_t max,
@@ -146,7 +149,7 @@ static int signing_sign(void *data, unsigned char *signature, size_t *size, size
         return 1;
     }
     uint32_t scheme = signing_scheme(signing);
-    if (scheme == 0 || !signing->key->channel)
+    if (!signing->key->channel)
         return 0;
     return sign_channel_sign(signing->key->channel, (enum sign_scheme)scheme,
                              bytes_of(content, content_size), signature, max, size) == 0;

@@ -21,6 +21,7 @@ FOREIGN = {
     r"openssl/(cms|pkcs7)\.h": {"verify"},
     r"zlib\.h": {"verify"},
     r"lmdb\.h": {"cache"},
+    r"p11-kit/": {"keys"},
     r"jansson\.h|ini\.h": {"base"},
     r"openssl/": {"base", "transport", "verify", "keys"},
 }
@@ -128,7 +129,7 @@ class Seams(unittest.TestCase):
 
     def test_headers_compile_alone(self):
         libraries = ["fuse3", "libcurl", "libcrypto", "libssl", "jansson", "lmdb", "zlib",
-                     "libxml-2.0"]
+                     "libxml-2.0", "p11-kit-1"]
         flags = subprocess.run(["pkg-config", "--cflags", *libraries], capture_output=True,
                                text=True, check=True).stdout.split()
 

@@ -16,7 +16,7 @@ http {{
   server {{
     listen 127.0.0.1:{port} ssl; root {served};
     ssl_certificate {link}/server.pem; ssl_certificate_key {link}/server.key;
-    ssl_client_certificate {link}/ca.pem; ssl_verify_client on; ssl_protocols TLSv1.3;
+    ssl_client_certificate {link}/ca.pem; ssl_verify_client on; ssl_protocols {protocols};
   }}
 }}
 """
@@ -25,13 +25,13 @@ http {{
 class Nginx:
     """Serves `served`; log() gives (verified, method, name, status) of each request."""
 
-    def __init__(self, home, served, link):
+    def __init__(self, home, served, link, protocols="TLSv1.3"):
         self.home, self.port = pathlib.Path(home), testbed.free_port()
         self.home.mkdir()
         self.url = f"https://127.0.0.1:{self.port}/{{name}}"
         configuration = self.home / "nginx.conf"
         configuration.write_text("user root;" + CONFIGURATION.format(
-            home=self.home, port=self.port, served=served, link=link))
+            home=self.home, port=self.port, served=served, link=link, protocols=protocols))
         self.process = testbed.start_servant(
             ["/usr/sbin/nginx", "-e", self.home / "error.log", "-p", self.home, "-c", configuration],
             stderr=subprocess.PIPE)
