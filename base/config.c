@@ -56,11 +56,14 @@ struct key {
     KEY(replica, type, name, text, least, most, help)
 #define KEY_USERS(type, name, size, text, least, most, help)                                       \
     KEY(users, type, name, text, least, most, help)
+#define KEY_SANDBOX(type, name, size, text, least, most, help)                                     \
+    KEY(sandbox, type, name, text, least, most, help)
 
 static const struct key keys[] = {
     CONFIG_MOUNT(KEY_MOUNT) CONFIG_LINK(KEY_LINK) CONFIG_KEYS(KEY_KEYS) CONFIG_TRUST(KEY_TRUST)
         CONFIG_AUDIT(KEY_AUDIT) CONFIG_ALERTS(KEY_ALERTS) CONFIG_RETENTION(KEY_RETENTION)
-            CONFIG_BACKUP(KEY_BACKUP) CONFIG_REPLICA(KEY_REPLICA) CONFIG_USERS(KEY_USERS)};
+            CONFIG_BACKUP(KEY_BACKUP) CONFIG_REPLICA(KEY_REPLICA) CONFIG_USERS(KEY_USERS)
+                CONFIG_SANDBOX(KEY_SANDBOX)};
 
 enum { KEY_COUNT = sizeof keys / sizeof keys[0] };
 
@@ -98,6 +101,7 @@ static const struct {
     {"alerts", "hook", config_check_path},
     {"backup", "ledger", config_check_path},
     {"replica", "path", config_check_path},
+    {"sandbox", "level", config_check_sandbox_level},
 };
 
 struct parse {

@@ -140,6 +140,15 @@
     X(TEXT, keys, 64, "kosekifs-keys", 1, 63, "user name or number of kosekifs-keys")              \
     X(TEXT, schema, 64, "kosekifs-schema", 1, 63, "user name or number of the XSD 1.1 processes")
 
+/* Section [sandbox]: every process; base/confine.h. */
+#define CONFIG_SANDBOX(X)                                                                          \
+    X(TEXT, level, 8, "best", 4, 4,                                                                \
+      "best: as far as this kernel can; full: do not start where Landlock lacks something")        \
+    X(NUMBER, landlock_abi_max, 0, "1000", 0, 1000,                                                \
+      "highest version of Landlock used; a lower one is how an older kernel behaves, 0 = none")    \
+    X(NUMBER, verify_memory, 0, "2G", 134217728, 17179869184,                                      \
+      "address space of a verifying process; documents of body_max bytes must fit")
+
 #define CONFIG_MEMBER_TEXT(name, size) char name[size];
 #define CONFIG_MEMBER_LIST(name, size) char name[size]; /* values separated by single spaces */
 #define CONFIG_MEMBER_NUMBER(name, size) int64_t name;
@@ -177,6 +186,9 @@ struct config_replica {
 struct config_users {
     CONFIG_USERS(CONFIG_MEMBER)
 };
+struct config_sandbox {
+    CONFIG_SANDBOX(CONFIG_MEMBER)
+};
 
 struct config {
     struct config_mount mount;
@@ -189,6 +201,7 @@ struct config {
     struct config_backup backup;
     struct config_replica replica;
     struct config_users users;
+    struct config_sandbox sandbox;
 };
 
 /* Told each mistake as "FILE:LINE: text" (line 0: the file as a whole). */

@@ -167,3 +167,9 @@ const char *config_check_sync(const char *text)
         return "is none of written, group, each";
     return NULL;
 }
+
+const char *config_check_sandbox_level(const char *text)
+{
+    return strcmp(text, "best") == 0 || strcmp(text, "full") == 0 ? NULL
+                                                                  : "is neither best nor full";
+}

@@ -29,9 +29,9 @@ int room_receive_setup(size_t size, struct ipc_message *ret_message)
     return 0;
 }
 
-int room_send_ready(void)
+int room_send_ready(const struct confine_report *report)
 {
-    return ipc_send(ROOM_FD, ROOM_READY, 0, NULL, 0, NULL, 0);
+    return ipc_send(ROOM_FD, ROOM_READY, 0, report, sizeof *report, NULL, 0);
 }
 
 _Noreturn static void fail(int status, const char *format, va_list arguments)

@@ -1,9 +1,10 @@
 /*
  * How a child process lives under the supervisor. It is executed with descriptor ROOM_FD connected
- * to the supervisor. It receives ROOM_SETUP with its part of the configuration (and descriptors as
- * its role's header says), opens what it needs and answers ROOM_READY or ROOM_FAILED with a text
- * for the operator. After that it receives ROOM_PEER whenever a neighbour (re)appears, ROOM_TRUST
- * when the trust bundle changes. When ROOM_FD is closed it leaves at once.
+ * to the supervisor. It receives ROOM_SANDBOX, then ROOM_SETUP with its part of the configuration
+ * (and descriptors as its role's header says), opens what it needs, locks itself in
+ * (base/room_confine.h) and answers ROOM_READY or ROOM_FAILED with a text for the operator. After
+ * that it receives ROOM_PEER whenever a neighbour (re)appears, ROOM_TRUST when the trust bundle
+ * changes. When ROOM_FD is closed it leaves at once.
  *
  * verify answers each ROOM_TRUST: ROOM_READY when it works with the new bundle, ROOM_FAILED with a
  * text when it does not and keeps the old one. One worker is asked first; the others and mount hear
@@ -26,6 +27,7 @@
 #define BASE_ROOM_H
 
 #include "base/cleanup.h"
+#include "base/confine.h"
 #include "base/ipc.h"
 
 #include <stdint.h>
@@ -48,7 +50,7 @@ enum room_role {
 
 enum room_message {
     ROOM_SETUP = 1, /* to the child: a role's struct config_*; descriptors by role */
-    ROOM_READY,     /* from the child: no payload */
+    ROOM_READY,     /* from the child: struct confine_report; verify after ROOM_TRUST: nothing */
     ROOM_FAILED,    /* from the child: text of at most ROOM_TEXT_MAX bytes, no NUL needed */
     ROOM_PEER,      /* to the child: struct room_peer and one connected descriptor */
     ROOM_TRUST,     /* to mount and verify: one sealed memory file with the trust bundle */
@@ -58,7 +60,11 @@ enum room_message {
     ROOM_SINK,    /* to mount: uint32_t (enum audit_sink_kind) and one connected socket */
     ROOM_KILL, /* from mount: struct room_peer; that child misbehaves, replace it. From verify: its
                   own schema process */
-    ROOM_RELOAD, /* from mount: trust and access policy anew, as SIGHUP does; no payload */
+    ROOM_RELOAD,    /* from mount: trust and access policy anew, as SIGHUP does; no payload */
+    ROOM_SANDBOX,   /* to the child, first of all: struct config_sandbox */
+    ROOM_PROCESSES, /* to mount: struct room_process for each of our processes */
+    ROOM_ENDED,     /* to mount: struct room_ended; a neighbour did */
+    ROOM_RETIRE,    /* from mount: struct room_peer; a verify worker to be replaced, in order */
 };
 
 struct room_mounted {
@@ -72,10 +78,24 @@ struct room_peer {
 
 const char *room_role_name(enum room_role role); /* "mount", "link", … */
 
+/* What the supervisor knows of a process. */
+struct room_process {
+    uint32_t role;
+    uint32_t index;
+    int32_t pid;
+    struct confine_report report;
+};
+enum { ROOM_PROCESS_MAX = 2 * VERIFY_WORKER_MAX + 4 };
+
+struct room_ended {
+    struct room_peer peer;
+    int32_t status; /* of waitpid(2) */
+};
+
 /* Waits for ROOM_SETUP with a payload of exactly `size` bytes; its descriptors are in
  * *ret_message, which the caller gives to ipc_message_done(). */
 _must_use_ int room_receive_setup(size_t size, struct ipc_message *ret_message);
-_must_use_ int room_send_ready(void);
+_must_use_ int room_send_ready(const struct confine_report *report);
 /* Tells the supervisor and ends the process with status 1. */
 _Noreturn void room_fail(const char *format, ...) _printf_(1, 2);
 /* The same with ROOM_EXIT_FINAL. */

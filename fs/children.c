@@ -125,13 +125,13 @@ static void reset_signals(void)
 }
 
 /* Between becoming its user and exec. */
-static void confine_schema(int failure_fd)
+static void confine_schema(const struct confine_report *level, int failure_fd)
 {
     /* Stopped, it would not see that its socket is closed. */
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
         give_up(failure_fd, "end with the supervisor");
-    schema_confine_files(SCHEMA_PROGRAM_FD);
-    schema_confine_resources(SCHEMA_MEMORY_MAX);
+    if (schema_confine(SCHEMA_MEMORY_MAX, level) < 0)
+        give_up(failure_fd, "lock it in");
 }
 
 /* The script is opened before the user changes. */
@@ -143,10 +143,11 @@ static void arrange_script(const char *path, int failure_fd)
     schema_confine_network();
 }
 
-_Noreturn static void run_program(enum room_role role, const char *path,
+_Noreturn static void run_program(const struct child *child, const char *path,
                                   const struct child_identity *identity, int room_fd, int log_fd,
                                   int failure_fd)
 {
+    enum room_role role = child->role;
     char *const room[] = {strrchr(path, '/') + 1, NULL};
     char python[] = SCHEMA_PYTHON, isolated[] = "-I", unwritten[] = "-B", script[] = "/dev/fd/4";
     char *const schema[] = {python, isolated, unwritten, script, NULL};
@@ -172,7 +173,7 @@ _Noreturn static void run_program(enum room_role role, const char *path,
         give_up(failure_fd, "forbid new privileges");
     reset_signals();
     if (role == ROOM_SCHEMA)
-        confine_schema(failure_fd);
+        confine_schema(&child->report, failure_fd);
     execve(role == ROOM_SCHEMA ? python : path, role == ROOM_SCHEMA ? schema : room, environment);
     give_up(failure_fd, "execute the program");
 }
@@ -219,7 +220,7 @@ int child_start(struct child *child, const struct child_identity *identity,
         return r;
     }
     if (pid == 0)
-        run_program(child->role, path, identity, theirs, log_fd, failure_write);
+        run_program(child, path, identity, theirs, log_fd, failure_write);
 
     cleanup_close(&failure_write);
     failure_write = -1;

@@ -12,11 +12,13 @@
 #include "base/log.h"
 #include "base/memfd.h"
 #include "base/room.h"
+#include "base/room_confine.h"
 #include "base/trust.h"
 #include "fs/control.h"
 #include "fs/control_seal.h"
 #include "fs/hidden.h"
 #include "fs/journal.h"
+#include "fs/mount_confine.h"
 #include "fs/mount_setup.h"
 #include "fs/ops.h"
 #include "fs/upkeep.h"
@@ -511,15 +513,21 @@ int main(void)
 {
     static struct program program = {.fuse_fd = -1};
     static struct ipc_message message;
+    struct config_sandbox sandbox;
+    struct mount_confine confine;
+    struct confine_report report;
     log_init("kosekifs-mount", LOG_LEVEL_INFO);
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    room_receive_sandbox(&sandbox);
     if (room_receive_setup(sizeof program.setup, &message) < 0)
         return 1; /* not started by the supervisor */
     if (ipc_message_take(&message, &program.setup, sizeof program.setup, MOUNT_FD_COUNT) < 0)
         room_fail("the setup does not fit this program: are all programs of one version?");
+    mount_confine_init(&confine, message.fds[MOUNT_FD_STATE]);
+    room_confine(&confine.table, &sandbox, &report);
     start(&program, &message);
     ipc_message_done(&message);
-    if (room_send_ready() < 0)
+    if (room_send_ready(&report) < 0)
         return 1;
     int error = begin_session(&program);
     if (error == 0)

@@ -30,7 +30,14 @@ static void reject(struct child *child, const char *what)
 
 static void on_ready(struct supervisor *supervisor, struct child *child)
 {
+    struct confine_report report;
     if (child->state == CHILD_STARTED) {
+        if (ipc_message_take(&supervisor->message, &report, sizeof report, 0) < 0 ||
+            !confine_report_valid(&report)) {
+            reject(child, "a malformed ready");
+            return;
+        }
+        child->report = report;
         rooms_set_ready(&supervisor->rooms, child);
         log_debug("%s is ready", child_name(child));
         if (child->role == ROOM_MOUNT && supervisor->phase == PHASE_RUNNING)

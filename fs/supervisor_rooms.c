@@ -118,6 +118,10 @@ static int send_keys_setup(const struct supervisor_inputs *inputs, struct child 
 static int send_setup(struct rooms *rooms, struct child *child)
 {
     const struct supervisor_inputs *inputs = rooms->inputs;
+    const struct config_sandbox *sandbox = &inputs->config.sandbox;
+    int r = send_or_kill(child, ROOM_SANDBOX, sandbox, sizeof *sandbox, NULL, 0);
+    if (r < 0)
+        return r;
     const int link_fds[] = {inputs->ca_fd, inputs->certificate_fd};
     switch (child->role) {
     case ROOM_KEYS:

@@ -26,6 +26,7 @@ int rooms_schema_start(struct rooms *rooms, struct child *schema)
     const struct room_peer peer = {.role = ROOM_SCHEMA, .index = schema->index};
     if (!rooms->schema_in_use || schema->state != CHILD_ABSENT || verify->state != CHILD_READY)
         return 0;
+    confine_foresee_program(rooms->inputs->config.sandbox.landlock_abi_max, &schema->report);
     int r = child_start(schema, &rooms->inputs->accounts.rooms[ROOM_SCHEMA], KOSEKIFS_LIBEXECDIR,
                         rooms->log_fd);
     if (r < 0)

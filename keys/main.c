@@ -8,7 +8,9 @@
 #include "base/keys_setup.h"
 #include "base/log.h"
 #include "base/room.h"
+#include "base/room_confine.h"
 #include "keys/key_set.h"
+#include "keys/keys_confine.h"
 #include "keys/service.h"
 
 #include <openssl/crypto.h>
@@ -53,12 +55,9 @@ static void prepare_signals(sigset_t *ret_waiting)
  * would make allocations fail later, hence not then. */
 static void harden(void)
 {
-    struct rlimit none = {0};
     struct rlimit lock;
-    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || setrlimit(RLIMIT_CORE, &none) < 0)
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         room_fail("cannot forbid core dumps: %s", strerror(errno));
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-        room_fail("cannot forbid new privileges: %s", strerror(errno));
     if (getrlimit(RLIMIT_MEMLOCK, &lock) == 0 && lock.rlim_cur == RLIM_INFINITY &&
         mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
         log_warning("memory is not locked: %s", strerror(errno));
@@ -66,15 +65,18 @@ static void harden(void)
         log_warning("no locked memory for keys; is RLIMIT_MEMLOCK below 256 KiB?");
 }
 
-static void load_keys(struct key_set *set)
+static void load_keys(struct key_set *set, struct keys_confine *confine)
 {
     static struct ipc_message setup;
+    const struct keys_setup *content = (const struct keys_setup *)(const void *)setup.payload;
     int r = room_receive_setup(sizeof(struct keys_setup), &setup);
     if (r == -EPIPE)
         exit(0);
     if (r < 0)
         room_fail("bad set-up message: %s", strerror(-r));
     key_set_load(set, &setup);
+    if (keys_confine_init(confine, &content->keys, set->token != NULL) < 0)
+        room_fail("[keys] pkcs11_paths: more than %d", KEYS_PATH_MAX);
     ipc_message_done(&setup);
 }
 
@@ -117,7 +119,10 @@ static void run(struct service *service, const sigset_t *waiting)
 int main(void)
 {
     static struct key_set set;
+    static struct keys_confine confine;
     struct service service;
+    struct config_sandbox sandbox;
+    struct confine_report report;
     sigset_t waiting;
 
     log_init("kosekifs-keys", LOG_LEVEL_INFO);
@@ -126,10 +131,12 @@ int main(void)
     /* openssl.cnf is a file like any other, and could load foreign code. */
     if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
         room_fail("cannot initialise OpenSSL");
-    load_keys(&set);
+    room_receive_sandbox(&sandbox);
+    load_keys(&set, &confine);
     if (service_init(&service, &set, clock_monotonic_ms()) < 0)
         room_fail("no randomness");
-    if (room_send_ready() == 0)
+    room_confine(&confine.table, &sandbox, &report);
+    if (room_send_ready(&report) == 0)
         run(&service, &waiting);
     service_done(&service);
     key_set_done(&set);

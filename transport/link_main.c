@@ -5,6 +5,8 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "base/room.h"
+#include "base/room_confine.h"
+#include "transport/link_confine.h"
 #include "transport/link_loop.h"
 #include "transport/request_url.h"
 #include "transport/sign_provider.h"
@@ -15,17 +17,13 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 
 /* Certificates pass through this memory in clear: no core, no ptrace by the same user. SIGINT and
  * SIGHUP reach a whole terminal session; the supervisor decides what they mean. */
 static void link_main_harden(void)
 {
-    struct rlimit none = {0};
-    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || setrlimit(RLIMIT_CORE, &none) < 0 ||
-        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-        room_fail("kosekifs-link: cannot forbid core dumps and new privileges: %s",
-                  strerror(errno));
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+        room_fail("kosekifs-link: cannot forbid core dumps: %s", strerror(errno));
     (void)signal(SIGINT, SIG_IGN);
     (void)signal(SIGHUP, SIG_IGN);
     (void)signal(SIGPIPE, SIG_IGN);
@@ -64,6 +62,9 @@ int main(void)
 {
     static struct config_link config;
     static struct ipc_message setup;
+    struct config_sandbox sandbox;
+    struct link_confine confine;
+    struct confine_report report;
     struct sign_channel channel;
     struct sign_provider provider;
     struct tls tls;
@@ -72,6 +73,7 @@ int main(void)
     log_init("kosekifs-link", LOG_LEVEL_INFO);
     link_main_harden();
     link_main_isolate(&provider);
+    room_receive_sandbox(&sandbox);
     int r = room_receive_setup(sizeof config, &setup);
     if (r == -EPIPE)
         return 0;
@@ -89,7 +91,10 @@ int main(void)
     if (!loop)
         room_fail(
             "kosekifs-link: libcurl gives no handle, or fewer than 300 descriptors are allowed");
-    r = room_send_ready();
+    if (link_confine_init(&confine, &config) < 0)
+        room_fail("[link] url: its port cannot be told");
+    room_confine(&confine.table, &sandbox, &report);
+    r = room_send_ready(&report);
     if (r == 0)
         r = link_loop_run(loop);
 

@@ -1,59 +1,74 @@
-/* See verify/schema_confine.h. */
+/*
+ * uid          its own, [users] schema
+ * capabilities none
+ * files        Python and its modules, for reading; the program itself
+ * network      none: an empty network namespace besides
+ * processes    none; it may execute what it may read, once, and nothing more by that
+ */
 #include "verify/schema_confine.h"
 
-#include "base/cleanup.h"
-
 #include <fcntl.h>
-#include <linux/landlock.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
+#include <sys/socket.h>
 
-static void limit(int kind, rlim_t most)
-{
-    struct rlimit rlimit = {.rlim_cur = most, .rlim_max = most};
+enum { DESCRIPTORS_MAX = 32, FILE_SIZE_MAX = 0, READABLE = LANDLOCK_READ | LANDLOCK_EXECUTE };
 
-    (void)setrlimit((__rlimit_resource_t)kind, &rlimit);
-}
+static const struct landlock_path paths[] = {
+    {"/usr", .rights = READABLE},
+    {"/lib", .rights = READABLE},
+    {"/lib64", .rights = READABLE},
+    {"/etc/ld.so.cache", .rights = READABLE},
+    {.fd = SCHEMA_PROGRAM_FD, .rights = READABLE},
+};
 
-static void allow_reading(int ruleset, int fd)
-{
-    struct landlock_path_beneath_attr rule = {
-        .allowed_access =
-            LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_EXECUTE,
-        .parent_fd = fd,
-    };
+static const struct confine_limit limits[] = {
+    {RLIMIT_FSIZE, FILE_SIZE_MAX},
+    {RLIMIT_NOFILE, DESCRIPTORS_MAX},
+};
 
-    if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0)
-        return;
-    /* A file takes no right on directories. */
-    rule.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_EXECUTE;
-    (void)syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
-}
-
-/* Without Landlock in the kernel the other limits must do: the process still has no network, writes
- * no file and reads what its user may read. */
-void schema_confine_files(int program_fd)
-{
-    static const char *const readable[] = {"/usr", "/lib", "/lib64", "/etc/ld.so.cache"};
-    struct landlock_ruleset_attr attributes = {
-        .handled_access_fs = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1, /* all of version 1 */
-    };
-    int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0);
-
-    if (ruleset < 0)
-        return;
-    for (size_t i = 0; i < sizeof readable / sizeof readable[0]; i++) {
-        int fd = open(readable[i], O_PATH | O_CLOEXEC);
-        if (fd < 0)
-            continue;
-        allow_reading(ruleset, fd);
-        close(fd);
-    }
-    allow_reading(ruleset, program_fd);
-    (void)syscall(SYS_landlock_restrict_self, ruleset, 0);
-    close(ruleset);
-}
+static const struct syscall_rule syscalls[] = {
+    /* Becoming Python. */
+    {"execve"},
+    {"arch_prctl"},
+    {"set_tid_address"},
+    {"set_robust_list"},
+    {"rseq"},
+    {"prlimit64"}, /* the address space, last; no limit can be raised */
+    {"mmap"},      /* libraries are executable */
+    {"mprotect"},
+    /* Its modules. */
+    {"openat", {SYSCALL_LACKS(2, O_WRONLY | O_RDWR | O_CREAT | O_TRUNC)}},
+    {"newfstatat", {SYSCALL_LACKS(3, SYSCALL_EMPTY_PATH)}},
+    {"access"},
+    {"readlink"},
+    {"getcwd"},
+    {"getdents64"},
+    {"lseek"},
+    {"pread64"},
+    {"ioctl", {SYSCALL_IS(1, TCGETS)}},
+    {"ioctl", {SYSCALL_IS(1, FIOCLEX)}},
+    {"dup"},
+    {"fcntl", {SYSCALL_IS(1, F_DUPFD_CLOEXEC)}},
+    /* What the interpreter asks of itself. */
+    {"getuid"},
+    {"geteuid"},
+    {"getgid"},
+    {"getegid"},
+    {"sysinfo"},
+    {"sched_getaffinity"},
+    {"sigaltstack"},
+    {"getrusage"},
+    {"epoll_create1"},
+    {"socket", {SYSCALL_IS(0, AF_UNIX)}, EAFNOSUPPORT}, /* nscd, for its user's home */
+    /* Its connection. */
+    {"sendto"},
+    {"recvfrom"},
+    {"getsockname"},
+    {"getsockopt"},
+    {NULL},
+};
 
 void schema_confine_network(void)
 {
@@ -61,11 +76,20 @@ void schema_confine_network(void)
         (void)unshare(CLONE_NEWUSER | CLONE_NEWNET);
 }
 
-void schema_confine_resources(uint64_t memory_max)
+int schema_confine(uint64_t memory_max, const struct confine_report *level)
 {
-    limit(RLIMIT_CORE, 0);
-    limit(RLIMIT_FSIZE, 0);
-    limit(RLIMIT_NOFILE, 32);
+    static const struct confine table = {
+        .paths = paths,
+        .path_count = sizeof paths / sizeof paths[0],
+        .limits = limits,
+        .limit_count = sizeof limits / sizeof limits[0],
+        .syscalls = syscalls,
+    };
+    const struct rlimit memory = {memory_max, memory_max};
+    const char *step;
+    int r = confine(&table, level, &step);
     /* Last: whoever calls may have more already, and then gets no page more before it executes. */
-    limit(RLIMIT_AS, memory_max);
+    if (r == 0 && setrlimit(RLIMIT_AS, &memory) < 0)
+        r = -errno;
+    return r;
 }

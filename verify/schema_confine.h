@@ -1,9 +1,12 @@
 /*
- * What the XSD 1.1 process is kept from. For the time between fork and exec: system calls only.
+ * What the XSD 1.1 process is kept from. For the time between fork and exec, in a process that has
+ * one thread.
  * Used by whoever starts schema_worker.py: kosekictl and the supervisor.
  */
 #ifndef VERIFY_SCHEMA_CONFINE_H
 #define VERIFY_SCHEMA_CONFINE_H
+
+#include "base/confine.h"
 
 #include <stdint.h>
 
@@ -18,11 +21,8 @@ enum { SCHEMA_SOCKET_FD = 3, SCHEMA_PROGRAM_FD = 4 };
  * them. */
 void schema_confine_network(void);
 
-/* From here on the process can read /usr, /lib, the loader's cache and its program, and write
- * nothing. Needs no_new_privs. Without Landlock in the kernel it reads what its user may read. */
-void schema_confine_files(int program_fd);
-
-/* Ceilings, the address space among them. */
-void schema_confine_resources(uint64_t memory_max);
+/* From here on the process can read /usr, /lib, the loader's cache and its program, in address
+ * space of memory_max bytes, and write nothing. `level` from confine_foresee_program(). */
+_must_use_ int schema_confine(uint64_t memory_max, const struct confine_report *level);
 
 #endif

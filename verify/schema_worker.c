@@ -89,6 +89,7 @@ _Noreturn static void child_run(const char *program, int fd)
                                  (char[]){"TZ=UTC0"}, NULL};
     char *const arguments[] = {(char[]){SCHEMA_PYTHON}, (char[]){"-I"}, (char[]){"-B"},
                                (char[]){"/dev/fd/4"}, NULL};
+    struct confine_report level;
     int null_fd = open("/dev/null", O_RDWR), program_fd = open(program, O_RDONLY);
 
     /* Out of the way first: they may be among the numbers to be given. */
@@ -104,8 +105,9 @@ _Noreturn static void child_run(const char *program, int fd)
     if (!drop_root() || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
         prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
         _exit(127);
-    schema_confine_files(SCHEMA_PROGRAM_FD);
-    schema_confine_resources(MEMORY_MAX);
+    confine_foresee_program(LANDLOCK_ABI_FULL, &level);
+    if (schema_confine(MEMORY_MAX, &level) < 0)
+        _exit(127);
     execve(SCHEMA_PYTHON, arguments, environment);
     _exit(127);
 }

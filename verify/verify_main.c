@@ -8,8 +8,10 @@
 #include "base/log.h"
 #include "base/memfd.h"
 #include "base/room.h"
+#include "base/room_confine.h"
 #include "verify/schema_channel.h"
 #include "verify/verify.h"
+#include "verify/verify_confine.h"
 #include "verify/verify_message.h"
 #include "verify/warm_up.h"
 
@@ -255,14 +257,20 @@ static int serve(struct worker *worker)
 int main(void)
 {
     struct worker *worker = calloc(1, sizeof *worker);
+    struct config_sandbox sandbox;
+    struct verify_confine confine;
+    struct confine_report report;
 
     log_init("kosekifs-verify", LOG_LEVEL_WARNING);
     if (!worker)
         room_fail("memory is short");
     worker->peer = -1;
     schema_channel_init(&worker->schema);
+    room_receive_sandbox(&sandbox);
     take_setup(worker);
-    if (room_send_ready() < 0)
+    verify_confine_init(&confine, (uint64_t)sandbox.verify_memory);
+    room_confine(&confine.table, &sandbox, &report);
+    if (room_send_ready(&report) < 0)
         return 1;
     int status = serve(worker);
     drop_peer(worker);

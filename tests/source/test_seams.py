@@ -23,6 +23,7 @@ FOREIGN = {
     r"lmdb\.h": {"cache"},
     r"p11-kit/": {"keys"},
     r"jansson\.h|ini\.h": {"base"},
+    r"seccomp\.h": {"base"},
     r"openssl/": {"base", "transport", "verify", "keys"},
 }
 # What a header that crosses folders may bring along: C and POSIX, no foreign type.

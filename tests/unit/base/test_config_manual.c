@@ -46,10 +46,12 @@ static const struct documented keys[] = {
     DOCUMENTED("audit", type, name, text, least)
 #define ALERTS(type, name, size, text, least, most, help)                                          \
     DOCUMENTED("alerts", type, name, text, least)
+#define SANDBOX(type, name, size, text, least, most, help)                                         \
+    DOCUMENTED("sandbox", type, name, text, least)
 #define USERS(type, name, size, text, least, most, help)                                           \
     DOCUMENTED("users", type, name, text, least)
     CONFIG_MOUNT(MOUNT) CONFIG_LINK(LINK) CONFIG_KEYS(KEYS) CONFIG_TRUST(TRUST) CONFIG_AUDIT(AUDIT)
-        CONFIG_ALERTS(ALERTS) CONFIG_USERS(USERS)};
+        CONFIG_ALERTS(ALERTS) CONFIG_USERS(USERS) CONFIG_SANDBOX(SANDBOX)};
 
 /* The text of a section, from its heading to the next. */
 static char *section_of(const char *name)

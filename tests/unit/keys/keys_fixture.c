@@ -1,6 +1,7 @@
 /* See keys_fixture.h. */
 #include "keys_fixture.h"
 
+#include "base/config.h"
 #include "base/memfd.h"
 #include "base/keys_setup.h"
 
@@ -95,6 +96,9 @@ void keys_process_spawn(struct keys_process *process, int master_fd, int tls_fd,
     }
     close(pair[1]);
     process->supervisor_fd = pair[0];
+    const struct config_sandbox sandbox = {
+        .level = "best", .landlock_abi_max = 1000, .verify_memory = 1 << 30};
+    assert_int_equal(ipc_send(pair[0], ROOM_SANDBOX, 0, &sandbox, sizeof sandbox, NULL, 0), 0);
     struct keys_setup setup = {.keys = {.master_key = "/master", .tls_key = "/tls"}};
     int fds[4] = {certificate_fd, master_fd};
     unsigned count = 2;

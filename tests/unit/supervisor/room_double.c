@@ -6,6 +6,7 @@
  */
 #include "base/log.h"
 #include "base/room.h"
+#include "base/room_confine.h"
 #include "fs/alerts.h"
 #include "fs/mount_setup.h"
 #include "base/keys_setup.h"
@@ -271,6 +272,9 @@ int main(void)
         return 3;
     if (is("crash"))
         raise(SIGKILL);
+    struct config_sandbox sandbox;
+    const struct confine_report report = {.level = CONFINE_FULL};
+    room_receive_sandbox(&sandbox);
     if (room_receive_setup(setup_size(), &setup) < 0)
         room_fail("no setup of the right size");
     struct stat status = {0};
@@ -281,7 +285,7 @@ int main(void)
         room_fail("%s", behaviour + 5);
     if (is("mute"))
         pause();
-    if (room_send_ready() < 0)
+    if (room_send_ready(&report) < 0)
         return 1;
     misbehave();
     if (is("crash-when-ready"))

@@ -1,5 +1,6 @@
 #include "tests/unit/transport/probe_rooms.h"
 
+#include "base/config.h"
 #include "base/ipc.h"
 #include "base/memfd.h"
 
@@ -49,6 +50,9 @@ void probe_room_start(const char *program, struct probe_room *ret_room)
 void probe_room_setup(const struct probe_room *room, const void *payload, size_t size,
                       const int *fds, unsigned fd_count)
 {
+    const struct config_sandbox sandbox = {
+        .level = "best", .landlock_abi_max = 1000, .verify_memory = 1 << 30};
+    must("sandbox", ipc_send(room->fd, ROOM_SANDBOX, 0, &sandbox, sizeof sandbox, NULL, 0));
     must("setup", ipc_send(room->fd, ROOM_SETUP, 0, payload, size, fds, fd_count));
 }
 

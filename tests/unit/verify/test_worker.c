@@ -4,6 +4,7 @@
  */
 #include "vectors.h"
 
+#include "base/config.h"
 #include "base/ipc.h"
 #include "base/memfd.h"
 #include "base/room.h"
@@ -62,6 +63,8 @@ static const char minister[] =
 static void start(struct worker *worker)
 {
     const char *program = getenv("KOSEKIFS_VERIFY");
+    const struct config_sandbox sandbox = {
+        .level = "best", .landlock_abi_max = 1000, .verify_memory = 1 << 30};
     int fds[2];
 
     assert_non_null(program);
@@ -79,6 +82,7 @@ static void start(struct worker *worker)
         _exit(127);
     }
     close(fds[1]);
+    assert_int_equal(ipc_send(worker->room, ROOM_SANDBOX, 0, &sandbox, sizeof sandbox, NULL, 0), 0);
 }
 
 static void send_room(struct worker *worker, uint32_t type, const void *payload, size_t size,

@@ -1,0 +1,103 @@
+/*
+ * uid          its own, [users] link
+ * capabilities none
+ * files        what name resolution reads, of which all is open to everybody; it writes none
+ * network      TCP to the ports of the link system and of name servers, UDP; nothing is bound.
+ *              Landlock knows no addresses: those belong into the unit (IPAddressAllow=) or the
+ *              firewall
+ * processes    threads, in which libcurl resolves names; no other
+ */
+#include "transport/link_confine.h"
+
+#include <curl/curl.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+enum { PORT_DNS = 53, SOCKET_KIND = 0xf };
+
+/* Whole directories, since resolv.conf is replaced by a new file when the network changes. */
+static const struct landlock_path paths[] = {
+    {"/etc", .rights = LANDLOCK_READ_FILE},
+    {"/run/systemd/resolve", .rights = LANDLOCK_READ_FILE},
+    {"/run/resolvconf", .rights = LANDLOCK_READ_FILE},
+    {"/run/NetworkManager", .rights = LANDLOCK_READ_FILE},
+};
+
+static const struct syscall_rule syscalls[] = {
+    /* Connections. Name services that need a socket of their own (nscd, systemd-resolved by
+     * varlink) are told that there is none; files and DNS remain. */
+    {"socket", {SYSCALL_IS(0, AF_INET), {1, SOCKET_KIND, SOCK_STREAM}}},
+    {"socket", {SYSCALL_IS(0, AF_INET), {1, SOCKET_KIND, SOCK_DGRAM}}},
+    {"socket", {SYSCALL_IS(0, AF_INET6), {1, SOCKET_KIND, SOCK_STREAM}}},
+    {"socket", {SYSCALL_IS(0, AF_INET6), {1, SOCKET_KIND, SOCK_DGRAM}}},
+    {"socket", {SYSCALL_IS(0, AF_UNIX)}, EAFNOSUPPORT},
+    {"socket", {SYSCALL_IS(0, AF_NETLINK)}, EAFNOSUPPORT},
+    {"socketpair", {SYSCALL_IS(0, AF_UNIX)}}, /* libcurl wakes itself */
+    {"connect"},
+    {"getsockname"},
+    {"getpeername"},
+    {"getsockopt"},
+    {"setsockopt"},
+    {"sendto"},
+    {"sendmmsg"},
+    {"recvfrom"},
+    {"shutdown"},
+    {"ioctl", {SYSCALL_IS(1, FIONREAD)}},
+    /* Bodies, into memory files that kosekifs-mount made. */
+    {"pwrite64"},
+    {"pread64"},
+    {"ftruncate"},
+    {"lseek"},
+    /* Name resolution reads its files, in threads. */
+    {"openat", {SYSCALL_LACKS(2, O_WRONLY | O_RDWR | O_CREAT | O_TRUNC)}},
+    {"newfstatat", {SYSCALL_LACKS(3, SYSCALL_EMPTY_PATH)}},
+    {"access", .error = EACCES},
+    {"readlink", .error = EACCES},
+    {"uname"},
+    {"sysinfo"},
+    {"sched_getaffinity"},
+    {"clone3", .error = ENOSYS}, /* its flags are in memory, where no filter sees them */
+    {"clone", {SYSCALL_HAS(0, CLONE_VM | CLONE_THREAD)}},
+    {"set_robust_list"},
+    {"rseq"},
+    /* A name service that would be a library is not loaded. */
+    {"mmap", {SYSCALL_HAS(2, PROT_EXEC)}, EACCES},
+    {NULL},
+};
+
+static int port_of(const char *url, uint16_t *ret_port)
+{
+    char *text = NULL;
+    CURLU *handle = curl_url();
+    bool found = handle &&
+                 curl_url_set(handle, CURLUPART_URL, url, CURLU_PATH_AS_IS) == CURLUE_OK &&
+                 curl_url_get(handle, CURLUPART_PORT, &text, CURLU_DEFAULT_PORT) == CURLUE_OK;
+    unsigned long port = found ? strtoul(text, NULL, 10) : 0;
+    curl_free(text);
+    curl_url_cleanup(handle);
+    if (port == 0 || port > UINT16_MAX)
+        return -EINVAL;
+    *ret_port = (uint16_t)port;
+    return 0;
+}
+
+int link_confine_init(struct link_confine *confine, const struct config_link *config)
+{
+    uint16_t port;
+    int r = port_of(config->url, &port);
+    if (r < 0)
+        return r;
+    confine->ports[0] = PORT_DNS;
+    confine->ports[1] = port;
+    confine->table = (struct confine){
+        .paths = paths,
+        .path_count = sizeof paths / sizeof paths[0],
+        .ports = confine->ports,
+        .port_count = 2,
+        .syscalls = syscalls,
+    };
+    return 0;
+}
