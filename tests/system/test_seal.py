@@ -125,6 +125,7 @@ class Seals(SystemTest):
                 os.kill(pid, signal.SIGKILL)
         self.site.daemon.kill()
         self.site.daemon.wait()
+        self.site.daemon = None
         self.site.stop()
         self.site.start()
         self.assertFails(self.reader, GOOD, "EPERM")
@@ -175,6 +176,18 @@ class Seals(SystemTest):
         self.assertLess(last, returned)
         self.assertReads(self.reader, GOOD)
         self.assertFails(self.other, GOOD_G4, "EPERM")
+
+    def test_open_files_of_a_process_before(self):
+        """kosekifs-mount is killed and taken up again: what was blocked stays blocked."""
+        held = self.busy(self.other, "pread", GOOD)
+        held.send_signal(signal.SIGSTOP)
+        self.seal("--user", str(OTHER_READER))
+        os.kill(self.site.room("kosekifs-mount"), signal.SIGKILL)
+        self.assertFails(self.reader, GOOD, "EPERM")
+        self.assertReads(self.reader, GOOD_G4)
+        held.send_signal(signal.SIGCONT)
+        self.assertEqual(self.outcome(self.other, held)[1], "EPERM")
+        testbed.wait_until(lambda: self.reader.read(GOOD)["error"] == "OK", 10, "the release")
 
     def test_an_affair(self):
         pages = self.busy(self.other, "pread", GOOD)
