@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "fs/control_fetch.h"
 #include "fs/control_purge.h"
+#include "fs/control_incident.h"
 #include "fs/control_schema.h"
 #include "fs/control_seal.h"
 #include "fs/errno_table.h"
@@ -364,6 +365,7 @@ static const struct command {
     {"confirm", ACCESS_APPROVER, command_confirm},
     {"schema", ACCESS_OPERATOR | ACCESS_APPROVER, control_schema},
     {"reload", ACCESS_OPERATOR | ACCESS_APPROVER, control_reload},
+    {"incident", ACCESS_OPERATOR | ACCESS_APPROVER | ACCESS_AUDITOR, control_incident},
     {"seals", ACCESS_VIEWER, control_seals},
     {"seal", ACCESS_OPERATOR | ACCESS_APPROVER, control_seal},
     {"unseal", ACCESS_APPROVER, control_unseal, .two = true},

@@ -160,6 +160,27 @@ static bool selected(const struct audit_selection *selection, const struct recor
            record->time_s <= selection->until_s;
 }
 
+struct walking {
+    const struct audit_selection *selection;
+    audit_select_take *take;
+    void *context;
+};
+
+static int walk_record(void *context, const struct record *record, const struct json *event)
+{
+    const struct walking *walking = context;
+    if (!selected(walking->selection, record, event))
+        return 0;
+    return walking->take(walking->context, record->time_s, event);
+}
+
+int audit_select_walk(const struct trail_files *files, const struct audit_selection *selection,
+                      audit_select_take *take, void *context)
+{
+    struct walking walking = {selection, take, context};
+    return read_records(files, walk_record, &walking);
+}
+
 /* Texts come from programs and files of others: nothing that a terminal would obey. */
 static void print_text(FILE *out, const char *before, const char *text)
 {

@@ -25,6 +25,13 @@ int audit_select_result(struct audit_selection *selection, const char *result);
 /* A date (UTC), RFC 3339, or a span such as 90m, 2h, 7d before now. */
 int audit_select_time(const char *text, int64_t *ret_seconds);
 
+/* Of each record selected. An exit status other than 0 ends the walk. */
+struct json;
+typedef int audit_select_take(void *context, int64_t time_s, const struct json *event);
+/* An exit status: what `take` returned, or of a file that cannot be read. */
+int audit_select_walk(const struct trail_files *files, const struct audit_selection *selection,
+                      audit_select_take *take, void *context);
+
 /* One line a record; `json`: the lines of the trail as they are. An exit status. */
 int audit_select_show(const struct trail_files *files, const struct audit_selection *selection,
                       bool json, FILE *out);

@@ -4,6 +4,7 @@
  */
 #include "tools/kosekictl_audit.h"
 #include "tools/kosekictl_daemon.h"
+#include "tools/kosekictl_incident.h"
 #include "tools/kosekictl_schema.h"
 #include "tools/kosekictl_store.h"
 #include "tools/kosekictl_verify.h"
@@ -19,6 +20,7 @@ static const char usage_text[] =
     "usage: kosekictl [--socket PATH] [--json] COMMAND ...\n"
     "  verify OPTIONS FILE ...          judge files without a daemon; verify --help\n"
     "  audit verify|show|export ...     read an audit trail; audit --help\n"
+    "  incident open|note|report|close  a dossier for the Minister's office; incident --help\n"
     "  schema add|list|use|destroy ...  the Minister's schemas for XML; schema --help\n"
     "  status                           what the daemon is doing\n"
     "  list                             the certificates that are stored\n"
@@ -69,6 +71,8 @@ int main(int argc, char **argv)
         return kosekictl_audit(argc - first, argv + first);
     if (strcmp(argv[first], "erasures") == 0)
         return kosekictl_erasures(argc - first, argv + first);
+    if (strcmp(argv[first], "incident") == 0)
+        return kosekictl_incident(&options, argc - first, argv + first);
     if (strcmp(argv[first], "schema") == 0)
         return kosekictl_schema(&options, argc - first, argv + first);
     return kosekictl_daemon(&options, argc - first, argv + first);

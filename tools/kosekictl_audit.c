@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "fs/audit_verify.h"
 #include "tools/audit_select.h"
+#include "tools/trail_check.h"
 #include "tools/trail_files.h"
 
 #include <getopt.h>
@@ -187,44 +188,13 @@ static void print_verified_json(const struct audit_verified *verified)
         puts(out);
 }
 
-static int unreadable(const char *path, int error)
-{
-    fprintf(stderr, "kosekictl: %s: %s\n", path, strerror(error));
-    return EX_NOINPUT;
-}
-
-typedef int reader(struct audit_verify *verify, FILE *in, const char *name);
-
-static int read_each(struct audit_verify *verify, char *const *paths, size_t count, reader *read)
-{
-    for (size_t i = 0; i < count; i++) {
-        _cleanup_fclose_ FILE *in = fopen(paths[i], "re");
-        if (!in)
-            return unreadable(paths[i], errno);
-        int r = read(verify, in, paths[i]);
-        if (r < 0)
-            return unreadable(paths[i], -r);
-    }
-    return 0;
-}
-
 static int verify_files(struct options *options)
 {
-    _cleanup_audit_verify_ struct audit_verify *verify = NULL;
-    int r = audit_verify_new(print_fault, options, &verify);
-    if (r < 0)
-        return unreadable("trail", -r);
-    if (options->has_key)
-        audit_verify_set_key(verify, options->key);
-    const struct trail_files *files = &options->files;
-    int status =
-        read_each(verify, files->checkpoints, files->checkpoint_count, audit_verify_checkpoints);
-    if (status == 0)
-        status = read_each(verify, files->paths, files->count, audit_verify_file);
+    struct audit_verified verified;
+    int status = trail_check(&options->files, options->has_key ? options->key : NULL, print_fault,
+                             options, &verified);
     if (status != 0)
         return status;
-    struct audit_verified verified;
-    audit_verify_finish(verify, &verified);
     if (options->json)
         print_verified_json(&verified);
     else
