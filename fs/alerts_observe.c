@@ -69,6 +69,8 @@ static void count_event(struct alerts *alerts, const struct audit_event *event,
 static void raise_finding(struct alerts *alerts, const struct finding *finding, uid_t uid)
 {
     char subject[ALERT_SUBJECT_SIZE];
+    if (!finding->denials && !finding->names && !finding->opens && !finding->failures)
+        return;
     subject_of(uid, subject);
     long long minutes = (long long)alerts->config.window / 60000;
     if (finding->denials && !finding->names)
@@ -96,16 +98,21 @@ static void raise_finding(struct alerts *alerts, const struct finding *finding, 
 
 static void look_at_caller(struct alerts *alerts, const struct audit_event *event)
 {
+    bool scanner = event->role && strcmp(event->role, "scanner") == 0;
+    bool root =
+        event->kind == AUDIT_OPEN && event->caller->uid == 0 && alerts->config.root && !scanner;
+    bool out_of_hours = event->kind == AUDIT_OPEN && event->result == AUDIT_DENIED &&
+                        event->reason && strcmp(event->reason, "out_of_hours") == 0;
+    if (!root && !out_of_hours)
+        return;
     char subject[ALERT_SUBJECT_SIZE];
     subject_of(event->caller->uid, subject);
-    const char *affair = event->affair ? event->affair : "?";
-    if (event->kind == AUDIT_OPEN && event->result == AUDIT_DENIED && event->reason &&
-        strcmp(event->reason, "out_of_hours") == 0)
+    if (out_of_hours)
         alerts_raise(alerts, ALERT_WARNING, ALERT_OUT_OF_HOURS, subject,
                      "Ask the user; somebody else may be using the account.",
-                     "Tried to open a certificate outside the hours of affair %s.", affair);
-    bool scanner = event->role && strcmp(event->role, "scanner") == 0;
-    if (event->kind == AUDIT_OPEN && event->caller->uid == 0 && alerts->config.root && !scanner)
+                     "Tried to open a certificate outside the hours of affair %s.",
+                     event->affair ? event->affair : "?");
+    if (root)
         alerts_raise(alerts, event->result == AUDIT_OK ? ALERT_WARNING : ALERT_NOTICE,
                      ALERT_ROOT_ACCESS, subject,
                      "Find out which program does this as root; name a scanner or backup in "

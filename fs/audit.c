@@ -50,35 +50,87 @@ int audit_config_check(const struct config_audit *config, const char *file, conf
     return r;
 }
 
-/* Formats and appends one record under the lock. */
+/* Something waits for the background thread, from now on or already. */
+static void call_for_sync(struct audit *audit, bool hurry)
+{
+    if (audit->unsynced && (!hurry || audit->hurry))
+        return;
+    if (!audit->unsynced)
+        audit->unsynced_since_ms = clock_monotonic_ms();
+    audit->unsynced = true;
+    audit->hurry = hurry;
+    pthread_cond_signal(&audit->wake);
+}
+
+/* Formats the releases that are not formatted yet. */
+static int stage_releases(struct audit *audit)
+{
+    struct audit_batch *batch = &audit->batch;
+    if (!audit->staged)
+        audit_batch_begin(batch, &audit->stamp, audit->hash);
+    audit->staged = true;
+    batch->end.stamp.clock_synchronised = audit->stamp.clock_synchronised;
+    int r = 0;
+    while (r == 0 && batch->end.count < audit->release_count) {
+        const struct audit_released *released = &audit->releases[batch->end.count];
+        const struct audit_event event = {
+            .kind = AUDIT_RELEASE,
+            .name = released->name.text,
+            .connection = released->connection,
+            .unique = released->unique,
+        };
+        r = audit_batch_add(batch, &event, released->time_ns);
+    }
+    return r;
+}
+
+static int write_batch(struct audit *audit)
+{
+    const struct audit_batch *batch = &audit->batch;
+    int r = audit_file_append(&audit->file, batch->text, batch->end.size);
+    if (r < 0)
+        return r;
+    audit->stamp.sequence = batch->end.stamp.sequence; /* the clock may have changed since */
+    audit->stamp.time_ns = batch->end.stamp.time_ns;
+    memcpy(audit->hash, batch->end.hash, SHA256_SIZE);
+    audit->written += batch->end.count;
+    audit->staged = false;
+    bool hurry = false;
+    for (unsigned i = 0; i < batch->end.count; i++)
+        hurry |= audit_sinks_push(audit->sinks, batch->records[i].kind, batch->records[i].result,
+                                  batch->records[i].time_ns, batch->text + batch->records[i].begin,
+                                  batch->records[i].size);
+    call_for_sync(audit, hurry);
+    return 0;
+}
+
+/* Formats and writes one record, before the releases that wait. */
 static int append(struct audit *audit, const struct audit_event *event)
 {
-    struct audit_stamp stamp = audit->stamp;
-    stamp.sequence++;
-    stamp.time_ns = clock_realtime_ns();
-    uint8_t hash[SHA256_SIZE];
-    int r = audit_record_format(event, &stamp, audit->hash, &audit->line, hash);
-    if (r < 0)
-        return r;
-    const char *line = audit->line.text + audit->line.begin;
-    r = audit_file_append(&audit->file, line, audit->line.size);
-    if (r < 0)
-        return r;
+    audit->staged = false;
+    audit_batch_begin(&audit->batch, &audit->stamp, audit->hash);
+    int r = audit_batch_add(&audit->batch, event, clock_realtime_ns());
+    return r < 0 ? r : write_batch(audit);
+}
 
-    audit->stamp = stamp;
-    memcpy(audit->hash, hash, SHA256_SIZE);
-    audit->written++;
+/* The same behind them: one write(2) for all. */
+static int append_behind(struct audit *audit, const struct audit_event *event)
+{
+    int r = stage_releases(audit);
+    if (r < 0)
+        return r;
+    const struct audit_batch_end staged = audit->batch.end;
+    r = audit_batch_add(&audit->batch, event, clock_realtime_ns());
+    if (r == 0)
+        r = write_batch(audit);
+    if (r < 0) {
+        audit->batch.end = staged;
+        return r;
+    }
+    audit->release_count = 0;
     if (event->kind == AUDIT_OPEN)
         replay_add(audit->replay, event->connection,
                    audit_replay_key(event->unique, event->result));
-    bool hurry = audit_sinks_push(audit->sinks, event, stamp.time_ns, line, audit->line.size);
-    if (!audit->unsynced || (hurry && !audit->hurry)) {
-        audit->unsynced_since_ms =
-            audit->unsynced ? audit->unsynced_since_ms : clock_monotonic_ms();
-        audit->unsynced = true;
-        audit->hurry = hurry;
-        pthread_cond_signal(&audit->wake);
-    }
     return 0;
 }
 
@@ -193,6 +245,7 @@ static int make_ready(struct audit *audit)
 static void note_sync_failure(struct audit *audit, uint64_t upto, int error)
 {
     audit->sync_lost = true;
+    audit->unsynced = false; /* nothing to do about it before the next event */
     audit->failed_from = audit->synced + 1;
     audit->failed_upto = upto;
     audit->error = error;
@@ -217,8 +270,11 @@ int audit_sync_upto(struct audit *audit, uint64_t sequence)
     for (;;) {
         if (audit->failed_from <= sequence && sequence <= audit->failed_upto)
             return -EIO;
-        if (sequence <= audit->synced)
+        if (sequence <= audit->synced) {
+            if (audit->synced == audit->stamp.sequence && audit->release_count == 0)
+                audit->unsynced = false; /* synced by another way than here */
             return 0;
+        }
         if (audit->syncing) {
             pthread_cond_wait(&audit->sync_done, &audit->lock);
             continue;
@@ -226,7 +282,7 @@ int audit_sync_upto(struct audit *audit, uint64_t sequence)
         uint64_t upto = audit->stamp.sequence;
         int fd = audit->file.fd;
         audit->syncing = true;
-        audit->unsynced = false;
+        audit->unsynced = audit->release_count > 0;
         pthread_mutex_unlock(&audit->lock);
         int r = fdatasync(fd) < 0 ? -errno : 0;
         pthread_mutex_lock(&audit->lock);
@@ -259,7 +315,7 @@ static int write_locked(struct audit *audit, const struct audit_event *event)
         return AUDIT_ALREADY;
     int r = make_ready(audit);
     if (r == 0)
-        r = append(audit, event);
+        r = append_behind(audit, event);
     if (r == 0 && audit->mode == AUDIT_SYNC_GROUP)
         r = audit_sync_upto(audit, audit->stamp.sequence);
     else if (r == 0 && audit->mode == AUDIT_SYNC_EACH)
@@ -269,8 +325,61 @@ static int write_locked(struct audit *audit, const struct audit_event *event)
     return r;
 }
 
+int audit_write_releases(struct audit *audit)
+{
+    if (audit->release_count == 0)
+        return 0;
+    int r = make_ready(audit);
+    if (r == 0)
+        r = stage_releases(audit);
+    if (r == 0)
+        r = write_batch(audit);
+    if (!audit->sync_lost)
+        audit->error = r;
+    if (r < 0)
+        return r;
+    audit->release_count = 0;
+    rotate(audit);
+    return 0;
+}
+
+void audit_observe_releases(struct audit *audit, int error)
+{
+    const struct audit_event event = {.kind = AUDIT_RELEASE};
+    observe_troubles(audit);
+    if (audit->observe && error < 0)
+        audit->observe(audit->observe_context, &event, error);
+}
+
+int audit_release(struct audit *audit, const struct certname *name, uint64_t connection,
+                  uint64_t unique)
+{
+    const struct audit_released released = {
+        .name = *name,
+        .connection = connection,
+        .unique = unique,
+        .time_ns = clock_realtime_ns(),
+    };
+    pthread_mutex_lock(&audit->lock);
+    bool full = audit->release_count == AUDIT_RELEASES_MAX;
+    int r = full ? audit_write_releases(audit) : 0;
+    if (r == 0) {
+        audit->releases[audit->release_count++] = released;
+        (void)!stage_releases(audit); /* now, while nobody waits; else when they are written */
+        call_for_sync(audit, false);
+    } else {
+        audit->lost++;
+    }
+    pthread_mutex_unlock(&audit->lock);
+    if (full)
+        audit_observe_releases(audit, r);
+    return r;
+}
+
 int audit_write(struct audit *audit, const struct audit_event *event)
 {
+    if (event->caller)
+        caller_unverified_comm(event->caller); /* not under the lock */
     pthread_mutex_lock(&audit->lock);
     int r = write_locked(audit, event);
     if (r < 0)

@@ -5,6 +5,8 @@
  * Life of a record: 1 formatted and chained under the lock; 2 written to the newest file of the
  * directory (audit_write() returns); 3 synced, at once or within sync_within; 4 copied to
  * the sinks; 5 covered by a signed checkpoint. A crash after 2 loses nothing, a power cut after 3.
+ * Nobody waits for the record of a release, which gives nothing to anybody: it is written together
+ * with the next record, at the latest within sync_within, and a crash before that loses it.
  *
  * The bytes that a program really reads are unknown here: the kernel answers read(2) from its page
  * cache. The trail says who opened what, and when the last of his descriptors was closed.
@@ -15,6 +17,7 @@
 #ifndef FS_AUDIT_H
 #define FS_AUDIT_H
 
+#include "base/certname.h"
 #include "base/cleanup.h"
 #include "base/config.h"
 #include "base/crypto.h"
@@ -88,10 +91,10 @@ struct audit_detail {
 struct audit_event {
     enum audit_kind kind;
     enum audit_result result;
-    int error;                   /* positive errno that the program got */
-    const struct caller *caller; /* NULL: the daemon itself */
-    const char *name;            /* certificate */
-    const char *role;            /* access_role_name() */
+    int error;             /* positive errno that the program got */
+    struct caller *caller; /* NULL: the daemon itself */
+    const char *name;      /* certificate */
+    const char *role;      /* access_role_name() */
     const char *affair;
     const char *purpose;
     const char *reason;          /* one word for programs: access_reason_name() and the like */
@@ -136,6 +139,10 @@ _must_use_ int audit_config_check(const struct config_audit *config, const char 
  * recorded first.
  */
 _must_use_ int audit_write(struct audit *audit, const struct audit_event *event);
+
+/* The last descriptor of this open was closed. A negative errno: it will not be on record. */
+_must_use_ int audit_release(struct audit *audit, const struct certname *name, uint64_t connection,
+                             uint64_t unique);
 
 /* From now on checkpoints are signed; NULL ends it. */
 void audit_set_sign(struct audit *audit, audit_sign *sign, void *context);

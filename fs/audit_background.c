@@ -221,11 +221,15 @@ void *audit_background(void *context)
         wait_for_work(audit);
         stop = audit->stopping;
         audit->hurry = false;
+        int r = audit_write_releases(audit);
+        if (r < 0)
+            audit->unsynced = false; /* tried again with the next event or tick */
         if (!audit->sync_lost)
             (void)!audit_sync_upto(audit, audit->stamp.sequence); /* a failure is kept in error */
         uint64_t sequence = audit->stamp.sequence;
         pthread_mutex_unlock(&audit->lock);
 
+        audit_observe_releases(audit, r);
         if (!stop)
             watch_clock(audit, &watch);
         if (checkpoint_due(audit, sequence) || (stop && sequence > audit->checkpoint_own))

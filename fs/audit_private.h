@@ -6,8 +6,8 @@
 #define FS_AUDIT_PRIVATE_H
 
 #include "fs/audit.h"
+#include "fs/audit_batch.h"
 #include "fs/audit_file.h"
-#include "fs/audit_record.h"
 #include "fs/audit_sink.h"
 #include "fs/replay.h"
 
@@ -18,6 +18,13 @@
 enum { AUDIT_TROUBLES_MAX = 4 };
 struct audit_trouble {
     const char *reason, *text;
+};
+
+/* A release that is not written yet. */
+struct audit_released {
+    struct certname name;
+    uint64_t connection, unique;
+    int64_t time_ns;
 };
 
 struct audit {
@@ -40,7 +47,10 @@ struct audit {
     struct audit_file file;
     struct audit_stamp stamp; /* of the newest record */
     uint8_t hash[SHA256_SIZE];
-    struct audit_line line; /* the record being written */
+    struct audit_batch batch; /* what is being written */
+    struct audit_released releases[AUDIT_RELEASES_MAX];
+    unsigned release_count;
+    bool staged; /* the batch holds the first of them, behind the newest record */
     struct replay *replay;
     bool begin_file; /* the file has no first record yet */
     bool syncing;    /* somebody syncs file.fd without the lock */
@@ -71,6 +81,11 @@ struct audit {
 /* With the lock held, which it gives up meanwhile: returns when all up to `sequence` is on the
  * disk, or the error of the sync that should have put it there. */
 int audit_sync_upto(struct audit *audit, uint64_t sequence);
+
+/* With the lock held: writes the releases that wait. */
+int audit_write_releases(struct audit *audit);
+/* Without the lock: the observer hears that releases could not be written. */
+void audit_observe_releases(struct audit *audit, int error);
 
 void *audit_background(void *audit);
 /* A checkpoint of all that is written now, if there is a key and something new. */

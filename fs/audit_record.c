@@ -100,15 +100,24 @@ static char *put_character(char *out, uint8_t c)
     return out;
 }
 
+static bool is_plain(uint8_t c)
+{
+    return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+}
+
 /* In quotation marks; at most AUDIT_TEXT_MAX bytes between them. */
 static char *put_text(char *out, const char *text)
 {
     *out++ = '"';
     char *end = out + AUDIT_TEXT_MAX;
     for (const uint8_t *c = (const uint8_t *)text; *c;) {
-        size_t size = character_size(c);
         if (end - out < 6) /* the longest form of a character */
             break;
+        if (is_plain(*c)) {
+            *out++ = (char)*c++;
+            continue;
+        }
+        size_t size = character_size(c);
         if (size == 0)
             out = put_literal(out, "\xef\xbf\xbd");
         else if (size == 1)

@@ -84,13 +84,13 @@ void audit_sinks_set(struct audit_sinks *sinks, enum audit_sink_kind kind, int f
     pthread_mutex_unlock(&sinks->sink_lock);
 }
 
-static uint16_t severity_of(const struct audit_event *event)
+static uint16_t severity_of(enum audit_kind kind, enum audit_result result)
 {
-    if (event->kind == AUDIT_ALERT)
+    if (kind == AUDIT_ALERT)
         return SEVERITY_WARNING;
-    if (event->result == AUDIT_FAILED)
+    if (result == AUDIT_FAILED)
         return SEVERITY_ERROR;
-    return event->result == AUDIT_DENIED ? SEVERITY_NOTICE : SEVERITY_INFO;
+    return result == AUDIT_DENIED ? SEVERITY_NOTICE : SEVERITY_INFO;
 }
 
 static void count_dropped(struct audit_sinks *sinks, uint64_t records)
@@ -99,14 +99,14 @@ static void count_dropped(struct audit_sinks *sinks, uint64_t records)
         atomic_fetch_add(&sinks->dropped[i], records);
 }
 
-bool audit_sinks_push(struct audit_sinks *sinks, const struct audit_event *event, int64_t time_ns,
-                      const char *line, size_t size)
+bool audit_sinks_push(struct audit_sinks *sinks, enum audit_kind kind, enum audit_result result,
+                      int64_t time_ns, const char *line, size_t size)
 {
     if (!atomic_load_explicit(&sinks->connected, memory_order_relaxed))
         return false;
     struct waiting waiting = {.size = (uint32_t)size - 1, /* without the line feed */
-                              .kind = (uint16_t)event->kind,
-                              .severity = severity_of(event),
+                              .kind = (uint16_t)kind,
+                              .severity = severity_of(kind, result),
                               .time_ns = time_ns};
     pthread_mutex_lock(&sinks->room_lock);
     struct room *room = &sinks->filling;

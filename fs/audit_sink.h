@@ -28,8 +28,8 @@ void audit_sinks_set(struct audit_sinks *sinks, enum audit_sink_kind kind, int f
 
 /* A line with its line feed. True when the thread should not wait longer: half of the room is
  * used. Does nothing while no sink is connected. */
-bool audit_sinks_push(struct audit_sinks *sinks, const struct audit_event *event, int64_t time_ns,
-                      const char *line, size_t size);
+bool audit_sinks_push(struct audit_sinks *sinks, enum audit_kind kind, enum audit_result result,
+                      int64_t time_ns, const char *line, size_t size);
 void audit_sinks_drain(struct audit_sinks *sinks);
 
 void audit_sinks_counts(struct audit_sinks *sinks, struct audit_status *ret_status);

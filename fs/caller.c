@@ -102,6 +102,7 @@ static ssize_t read_kept(const struct caller_table *table, pid_t pid, const char
 
 static void take_comm(struct caller *caller, const char *text, size_t size)
 {
+    caller->comm_asked = true;
     size_t used = 0;
     while (used < size && used < CALLER_COMM_SIZE - 1 && text[used] != '\n') {
         bool printable = text[used] >= 0x20 && text[used] < 0x7f;
@@ -117,8 +118,10 @@ static void caller_clear(struct caller *caller, uid_t uid, gid_t gid, pid_t pid)
     caller->uid = uid;
     caller->gid = gid;
     caller->pid = pid;
-    caller->unverified_comm[0] = '\0';
     caller->table = NULL;
+    caller->comm_asked = false;
+    caller->unverified_comm[0] = '\0';
+    caller->groups_asked = false;
     caller->groups_known = false;
     caller->group_count = 0;
 }
@@ -127,16 +130,23 @@ void caller_of(struct caller_table *table, uid_t uid, gid_t gid, pid_t pid,
                struct caller *ret_caller)
 {
     caller_clear(ret_caller, uid, gid, pid > 0 ? pid : 0);
-    if (pid <= 0)
-        return;
-    ret_caller->table = table;
+    ret_caller->table = pid > 0 ? table : NULL;
+}
 
+static void load_comm(struct caller *caller)
+{
     char text[CALLER_COMM_SIZE + 1];
-    struct slot *slot = slot_lock(table, pid);
-    ssize_t size = read_kept(table, pid, "comm", &slot->comm_fd, text, sizeof text);
+    struct slot *slot = slot_lock(caller->table, caller->pid);
+    ssize_t size = read_kept(caller->table, caller->pid, "comm", &slot->comm_fd, text, sizeof text);
     pthread_mutex_unlock(&slot->lock);
-    if (size > 0)
-        take_comm(ret_caller, text, (size_t)size);
+    take_comm(caller, text, size > 0 ? (size_t)size : 0); /* asked once, whatever comes out */
+}
+
+const char *caller_unverified_comm(struct caller *caller)
+{
+    if (caller->table && !caller->comm_asked)
+        load_comm(caller);
+    return caller->unverified_comm;
 }
 
 static int compare_gids(const void *a, const void *b)
@@ -203,9 +213,28 @@ static bool fsid_is(const char *numbers, const char *end, uint32_t id)
     return numbers && value == id;
 }
 
+/* The first line. The kernel writes a line feed in a name as \n and a backslash twice; `comm` has
+ * the name as it is, and take_comm() ends at the line feed. */
+static void parse_name(struct caller *caller, const char *status, size_t size)
+{
+    static const char key[] = "Name:\t";
+    char name[CALLER_COMM_SIZE];
+    size_t used = 0;
+    if (size < sizeof key - 1 || memcmp(status, key, sizeof key - 1) != 0)
+        return;
+    for (size_t i = sizeof key - 1; i < size && status[i] != '\n' && used < sizeof name; i++) {
+        bool escaped = status[i] == '\\' && i + 1 < size;
+        if (escaped)
+            i++;
+        name[used++] = escaped && status[i] == 'n' ? '\n' : status[i];
+    }
+    take_comm(caller, name, used);
+}
+
 bool caller_parse_status(struct caller *caller, const char *status, size_t size)
 {
     const char *end = status + size;
+    parse_name(caller, status, size);
     const char *groups = find_line(status, size, "\nGroups:");
     if (!groups || !fsid_is(find_line(status, size, "\nUid:"), end, caller->uid) ||
         !fsid_is(find_line(status, size, "\nGid:"), end, caller->gid))
@@ -225,11 +254,12 @@ bool caller_parse_status(struct caller *caller, const char *status, size_t size)
 
 static void load_groups(struct caller *caller)
 {
-    struct caller_table *table = steal_ptr(&caller->table); /* asked once, whatever comes out */
     char status[CALLER_STATUS_MAX];
-    struct slot *slot = slot_lock(table, caller->pid);
-    ssize_t size = read_kept(table, caller->pid, "status", &slot->status_fd, status, sizeof status);
+    struct slot *slot = slot_lock(caller->table, caller->pid);
+    ssize_t size =
+        read_kept(caller->table, caller->pid, "status", &slot->status_fd, status, sizeof status);
     pthread_mutex_unlock(&slot->lock);
+    caller->groups_asked = true; /* once, whatever comes out */
     if (size > 0 && !caller_parse_status(caller, status, (size_t)size))
         caller->group_count = 0;
 }
@@ -238,7 +268,7 @@ bool caller_in_group(struct caller *caller, gid_t gid)
 {
     if (gid == caller->gid)
         return true;
-    if (caller->table)
+    if (caller->table && !caller->groups_asked)
         load_groups(caller);
     return bsearch(&gid, caller->groups, caller->group_count, sizeof gid, compare_gids) != NULL;
 }

@@ -8,8 +8,8 @@
  * Descriptors of /proc/<tid>/ are kept per thread and read again each time: the answer is always
  * the present one (a program may drop groups between two opens), a descriptor of a thread that has
  * ended yields ESRCH even when its number was given away again, and most of the price of open(2) is
- * saved. Groups are read on the first question that uid and primary gid do not answer (2.4 µs);
- * `comm` costs 0.3 µs.
+ * saved. Nothing is read before it is asked for: groups on the first question that uid and primary
+ * gid do not answer (2.4 µs, and the program's name with them), else the name alone (0.3 µs).
  *
  * Thread rule: the table may be used from any thread; a struct caller belongs to one.
  */
@@ -38,13 +38,15 @@ struct caller_table *caller_table_free(struct caller_table *table);
 struct caller {
     uid_t uid;
     gid_t gid;
-    pid_t pid; /* of the thread; 0 = not visible from here */
-    /* The program chose it; good for people to read, never for a decision. Printable ASCII. */
+    pid_t pid;                  /* of the thread; 0 = not visible from here */
+    struct caller_table *table; /* NULL: groups are given or cannot be known */
+
+    /* Filled by caller_unverified_comm(). */
+    bool comm_asked;
     char unverified_comm[CALLER_COMM_SIZE];
 
     /* Filled by caller_in_group(). */
-    struct caller_table *table; /* NULL: groups are given or cannot be known */
-    bool groups_known;
+    bool groups_asked, groups_known;
     uint16_t group_count;
     gid_t groups[CALLER_GROUPS_MAX]; /* ascending */
 };
@@ -61,8 +63,13 @@ void caller_of_groups(uid_t uid, gid_t gid, const gid_t *groups, size_t group_co
 /* True if `gid` is the primary or a supplementary group. */
 bool caller_in_group(struct caller *caller, gid_t gid);
 
+/* What the program calls itself: it chose that, so it is for people to read, never for a decision.
+ * Printable ASCII; "" if it cannot be known. */
+const char *caller_unverified_comm(struct caller *caller);
+
 /* The text of /proc/<tid>/status, which other programs may shape in part (Name). False, and the
- * caller unchanged, unless Uid and Gid show the caller's uid and gid as fsuid and fsgid. */
+ * groups unchanged, unless Uid and Gid show the caller's uid and gid as fsuid and fsgid. Takes the
+ * program's name in any case. */
 bool caller_parse_status(struct caller *caller, const char *status, size_t size);
 
 static inline void cleanup_caller_table(struct caller_table **slot)

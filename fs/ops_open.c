@@ -276,27 +276,22 @@ void ops_read(fuse_req_t request, fuse_ino_t inode, size_t size, off_t offset,
     delivery_leave(fs->delivery);
 }
 
+static void release_certificate(struct mountfs *fs, uint32_t inode, uint64_t handle)
+{
+    struct cache_entry entry;
+    delivery_closed(fs->delivery, handle);
+    /* The kernel does not say who closed last; the numbers lead to the open. */
+    if (cache_find_inode(fs->cache, inode, &entry) == 0 &&
+        audit_release(fs->audit, &entry.name, fs->connection, handle) < 0)
+        log_debug("release not recorded");
+}
+
 void ops_release(fuse_req_t request, fuse_ino_t inode, struct fuse_file_info *file)
 {
     struct mountfs *fs = ops_fs(request);
-    struct cache_entry entry;
-    if (!hidden_owns(inode))
-        delivery_closed(fs->delivery, file->fh);
-    if (hidden_owns(inode)) {
+    if (hidden_owns(inode))
         hidden_release(fs, file->fh);
-        fuse_reply_err(request, 0);
-        return;
-    }
-    if (cache_find_inode(fs->cache, (uint32_t)inode, &entry) == 0) {
-        /* The kernel does not say who closed last; the numbers lead to the open. */
-        const struct audit_event event = {
-            .kind = AUDIT_RELEASE,
-            .name = entry.name.text,
-            .connection = fs->connection,
-            .unique = file->fh,
-        };
-        if (audit_write(fs->audit, &event) < 0)
-            log_debug("release not recorded");
-    }
+    else
+        release_certificate(fs, (uint32_t)inode, file->fh);
     fuse_reply_err(request, 0);
 }
