@@ -44,7 +44,7 @@ const char *control_approver(const struct control_call *call, struct json **ret_
     return NULL;
 }
 
-static int record(const struct deciding *deciding, enum audit_kind kind, const char *name,
+static int record(struct deciding *deciding, enum audit_kind kind, const char *name,
                   const char *what, int error, const uint8_t *sha256)
 {
     char asked_by[16], digest[2 * SHA256_SIZE + 1] = "";
@@ -74,7 +74,7 @@ static int sign(void *context, const void *statement, size_t size,
 }
 
 /* What the operator is told; may name a part that is still to be done. */
-static const char *settle(const struct deciding *deciding, struct cache *cache,
+static const char *settle(struct deciding *deciding, struct cache *cache,
                           const struct cache_entry *entry, int result)
 {
     struct mountfs *fs = deciding->fs;
@@ -106,7 +106,7 @@ static const char *settle(const struct deciding *deciding, struct cache *cache,
     return "erased";
 }
 
-static const char *purge(const struct deciding *deciding, struct cache *cache,
+static const char *purge(struct deciding *deciding, struct cache *cache,
                          const struct certname *name)
 {
     struct cache_entry entry = {.name = *name};
@@ -124,8 +124,7 @@ static const char *purge(const struct deciding *deciding, struct cache *cache,
     return settle(deciding, cache, &entry, cache_forget(cache, name));
 }
 
-static const char *hold(const struct deciding *deciding, struct cache *cache,
-                        const struct certname *name)
+static const char *hold(struct deciding *deciding, struct cache *cache, const struct certname *name)
 {
     bool held = deciding->decision == DECIDED_HOLD;
     const char *what = held ? "hold" : "release";
