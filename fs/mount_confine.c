@@ -2,11 +2,9 @@
  * uid          its own, [users] mount
  * capabilities none: /dev/fuse was opened and mounted by the supervisor, and what /proc says of
  *              other users' threads (status, comm) is open to all
- * files        the state directory; /proc, /etc and the data of name services for reading, as far
- *              as they are open to everybody
- * network      none; sockets of this machine only, which name services (sssd, systemd-userdb) use
- *              to tell a user's name
- * processes    threads
+ * files        the state directory, ledger and replica; /proc, /etc and the data of name services
+ * for reading, as far as they are open to everybody network      none; sockets of this machine
+ * only, which name services (sssd, systemd-userdb) use to tell a user's name processes    threads
  */
 #include "fs/mount_confine.h"
 
@@ -27,7 +25,8 @@ static const struct landlock_path readable[] = {
     {"/var/lib/sss", .rights = LANDLOCK_READ},
 };
 enum { READABLE_COUNT = sizeof readable / sizeof readable[0] };
-_Static_assert((int)READABLE_COUNT + 1 <= (int)MOUNT_PATH_MAX, "the state directory is one more");
+_Static_assert((int)READABLE_COUNT + (int)MOUNT_DIRECTORY_MAX <= (int)MOUNT_PATH_MAX,
+               "one list for all");
 
 static const struct syscall_rule syscalls[] = {
     /* Store, audit trail and lists in the state directory. */
@@ -131,15 +130,19 @@ static void load_name_services(void)
     (void)getpwuid_r(NOBODYS_UID, &entry, buffer, sizeof buffer, &found);
 }
 
-void mount_confine_init(struct mount_confine *confine, int state_fd)
+void mount_confine_init(struct mount_confine *confine, const int directories[MOUNT_DIRECTORY_MAX])
 {
+    size_t count = 0;
     load_name_services();
-    confine->paths[0] = (struct landlock_path){.fd = state_fd, .rights = LANDLOCK_KEEP};
+    for (size_t i = 0; i < MOUNT_DIRECTORY_MAX; i++)
+        if (directories[i] >= 0)
+            confine->paths[count++] =
+                (struct landlock_path){.fd = directories[i], .rights = LANDLOCK_KEEP};
     for (size_t i = 0; i < READABLE_COUNT; i++)
-        confine->paths[i + 1] = readable[i];
+        confine->paths[count++] = readable[i];
     confine->table = (struct confine){
         .paths = confine->paths,
-        .path_count = READABLE_COUNT + 1,
+        .path_count = count,
         .syscalls = syscalls,
     };
 }

@@ -4,14 +4,15 @@
 
 #include "base/confine.h"
 
-enum { MOUNT_PATH_MAX = 8 };
+enum { MOUNT_DIRECTORY_MAX = 3, MOUNT_PATH_MAX = 8 };
 
 struct mount_confine {
     struct landlock_path paths[MOUNT_PATH_MAX];
     struct confine table;
 };
 
-/* state_fd stays the caller's. Loads what name services need before it is too late. */
-void mount_confine_init(struct mount_confine *confine, int state_fd);
+/* The directories that it keeps: MOUNT_DIRECTORY_MAX descriptors, which stay the caller's; -1 =
+ * none. Loads what name services need before it is too late. */
+void mount_confine_init(struct mount_confine *confine, const int directories[MOUNT_DIRECTORY_MAX]);
 
 #endif

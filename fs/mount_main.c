@@ -523,7 +523,12 @@ int main(void)
         return 1; /* not started by the supervisor */
     if (ipc_message_take(&message, &program.setup, sizeof program.setup, MOUNT_FD_COUNT) < 0)
         room_fail("the setup does not fit this program: are all programs of one version?");
-    mount_confine_init(&confine, message.fds[MOUNT_FD_STATE]);
+    const int directories[MOUNT_DIRECTORY_MAX] = {
+        message.fds[MOUNT_FD_STATE],
+        program.setup.has_ledger ? message.fds[MOUNT_FD_LEDGER] : -1,
+        program.setup.has_replica ? message.fds[MOUNT_FD_REPLICA] : -1,
+    };
+    mount_confine_init(&confine, directories);
     room_confine(&confine.table, &sandbox, &report);
     start(&program, &message);
     ipc_message_done(&message);
