@@ -67,7 +67,7 @@ int main(int count, char **arguments)
     struct cache *cache = NULL;
     struct verdict *verdict = malloc(sizeof *verdict);
     require(verdict && count == 4, "three arguments");
-    require(master_key_load(STDIN_FILENO, message, &key) == 0, message);
+    require(master_key_of_file(STDIN_FILENO, message, &key) == 0, message);
     const struct cache_settings settings = {
         .directory_fd = open(arguments[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC),
         .map_size = strtoull(arguments[2], NULL, 10),
