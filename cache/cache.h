@@ -44,6 +44,10 @@ struct cache_keyring {
                     uint8_t ret_wrapped[CACHE_WRAPPED_SIZE]);
     int (*unwrap)(void *context, const void *aad, size_t aad_size,
                   const uint8_t wrapped[CACHE_WRAPPED_SIZE], uint8_t ret_key[AEAD_KEY_SIZE]);
+    /* The same data key under the newest master key; CACHE_MISS: it is already. */
+    int (*rewrap)(void *context, const void *aad, size_t aad_size,
+                  const uint8_t wrapped[CACHE_WRAPPED_SIZE],
+                  uint8_t ret_wrapped[CACHE_WRAPPED_SIZE]);
 };
 
 struct cache_settings {
@@ -162,6 +166,9 @@ _must_use_ int cache_read(struct cache *cache, uint32_t inode, uint64_t offset, 
 _must_use_ int cache_load(struct cache *cache, uint32_t inode, void *out, size_t size,
                           size_t *ret_size);
 
+_must_use_ int cache_load_part(struct cache *cache, uint32_t inode, uint64_t offset, void *out,
+                               size_t size, size_t *ret_size);
+
 /* Crypto-erasure. The entry stays known (inode numbers are never reused). CACHE_MISS: there is no
  * content. -EBUSY: under legal hold. */
 _must_use_ int cache_purge(struct cache *cache, const struct certname *name);
@@ -186,6 +193,44 @@ struct cache_age {
 };
 _must_use_ int cache_oldest(struct cache *cache, struct cache_age *cursor,
                             struct cache_entry *ret_entry);
+
+/*
+ * Brings wrapped keys under the newest master key, some slots from *cursor (start with 0) on; they
+ * are overwritten in place and synced. *ret_done: all are, the store key too. Each step can be the
+ * last before a crash: begun again, it goes over what is done already. Counts into *counted.
+ */
+_must_use_ int cache_rewrap(struct cache *cache, uint32_t *cursor, uint64_t *counted,
+                            bool *ret_done);
+
+/*
+ * Looks at everything: each certificate is decrypted and compared with its digest, each row and
+ * each slot must be named by exactly one thing. Reads only, so it runs beside readers and the
+ * writer.
+ */
+enum cache_damage {
+    CACHE_DAMAGE_ENTRY,   /* what is known of it cannot be read */
+    CACHE_DAMAGE_KEY,     /* content is lost: key or header */
+    CACHE_DAMAGE_CONTENT, /* content is lost: a piece of it */
+    CACHE_DAMAGE_VERDICT,
+    CACHE_DAMAGE_NAME,  /* a name that leads nowhere, or nowhere from; mended at the start */
+    CACHE_DAMAGE_SPARE, /* rows or slots that nothing names; mended at the start */
+    CACHE_DAMAGE_COUNT, /* wrong totals; mended at the start */
+    CACHE_DAMAGE_KINDS,
+};
+struct cache_check {
+    void *context;
+    /* name NULL: of no certificate, or it cannot be told of which. */
+    void (*damaged)(void *context, enum cache_damage what, const struct certname *name);
+    bool (*stop)(void *context); /* true: come to an end */
+};
+struct cache_checked {
+    uint64_t certificates, bytes, damages;
+};
+/* 0: all was looked at, whatever was found. -ECANCELED: stopped. */
+_must_use_ int cache_check(struct cache *cache, const struct cache_check *check,
+                           struct cache_checked *ret_checked);
+/* The next start mends names, spare rows and totals (cache/rebuild.h). */
+_must_use_ int cache_ask_rebuild(struct cache *cache);
 
 /* What is due from time to time, all a few seconds: erasures that could not be finished, readers
  * that died, keys of retention periods that are over. ret_ended: periods whose key was destroyed.

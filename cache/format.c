@@ -126,3 +126,22 @@ int format_upgrade(struct cache *cache, MDB_txn *transaction, bool *ret_upgraded
         r = store_put(cache, transaction, TABLE_META, key, bytes_of(row, sizeof row));
     return r;
 }
+
+int format_rewrap(struct cache *cache, MDB_txn *transaction)
+{
+    uint8_t row[FORMAT_ROW_SIZE];
+    struct bytes old;
+    struct bytes key = bytes_of(format_key, sizeof format_key - 1);
+    struct store_key_aad aad = compose_aad(cache->store_id);
+    int r = store_get(cache, transaction, TABLE_META, key, &old);
+    if (r != 0 || old.size != sizeof row)
+        return r < 0 ? r : -EIO;
+    memcpy(row, old.data, sizeof row);
+    r = cache->keyring.rewrap(cache->keyring.context, aad.bytes, sizeof aad.bytes,
+                              old.data + OFFSET_WRAPPED, row + OFFSET_WRAPPED);
+    if (r == 0)
+        r = sha256(row, OFFSET_CHECKSUM, row + OFFSET_CHECKSUM);
+    if (r == 0)
+        r = store_put(cache, transaction, TABLE_META, key, bytes_of(row, sizeof row));
+    return r;
+}

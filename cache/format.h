@@ -19,4 +19,7 @@ _must_use_ int format_load(struct cache *cache, MDB_txn *transaction, char *ret_
  * tables hold follows from the entries: the caller lets rebuild_run() fill them. */
 _must_use_ int format_upgrade(struct cache *cache, MDB_txn *transaction, bool *ret_upgraded);
 
+/* The store key under the newest master key. CACHE_MISS: it is already. */
+_must_use_ int format_rewrap(struct cache *cache, MDB_txn *transaction);
+
 #endif

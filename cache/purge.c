@@ -4,6 +4,7 @@
  */
 #include "cache/erasure.h"
 #include "cache/outbox.h"
+#include "cache/rebuild.h"
 #include "cache/space.h"
 
 /* Takes the content out; the caller puts or deletes the entry. */
@@ -94,6 +95,29 @@ static int inode_of(struct cache *cache, MDB_txn *transaction, const struct cert
     return 0;
 }
 
+/*
+ * The entry is damaged: the plain header may still lead to the slot. Its word counts only if the
+ * slot bears the same random number, or a flipped bit would destroy another certificate. What stays
+ * behind otherwise is mended at the next start.
+ */
+static int drop_unreadable(struct cache *cache, MDB_txn *transaction, uint32_t inode)
+{
+    struct bytes header;
+    struct slot slot;
+    struct number_key key = number_key(inode);
+    int r = store_get(cache, transaction, TABLE_RECORDS, bytes_of(key.bytes, sizeof key.bytes),
+                      &header);
+    if (r == 0 && header.size == RECORD_HEADER_SIZE) {
+        uint32_t number = record_header_slot(header.data);
+        uint64_t generation = record_header_generation(header.data);
+        if (slots_read(&cache->slots, number, &slot) == 0 && slot.generation == generation)
+            r = erasure_begin_slot(cache, transaction, number, generation);
+    }
+    if (r >= 0)
+        r = rebuild_delete_chunks(cache, transaction, inode, 0);
+    return r < 0 ? r : rebuild_ask(cache, transaction);
+}
+
 static int begin_forget(struct cache *cache, const struct certname *name)
 {
     _cleanup_transaction_ MDB_txn *transaction = NULL;
@@ -115,8 +139,10 @@ static int begin_forget(struct cache *cache, const struct certname *name)
         return -EBUSY;
     if (r == 0 && row.entry.state == CACHE_REJECTED)
         counters.rejected--;
-    r = r == 0 && entry_has_content(&row.entry) ? drop_content(cache, transaction, &counters, &row)
-                                                : 0;
+    if (r == -EIO)
+        r = drop_unreadable(cache, transaction, inode);
+    else if (entry_has_content(&row.entry))
+        r = drop_content(cache, transaction, &counters, &row);
     counters.known -= counters.known > 0;
     if (r == 0)
         r = delete_rows(cache, transaction, name, inode);

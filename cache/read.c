@@ -83,6 +83,12 @@ int cache_read(struct cache *cache, uint32_t inode, uint64_t offset, void *out, 
     return read_content(cache, inode, STORED_ONLY, offset, out, size, ret_size);
 }
 
+int cache_load_part(struct cache *cache, uint32_t inode, uint64_t offset, void *out, size_t size,
+                    size_t *ret_size)
+{
+    return read_content(cache, inode, STORED_OR_WITHHELD, offset, out, size, ret_size);
+}
+
 int cache_load(struct cache *cache, uint32_t inode, void *out, size_t size, size_t *ret_size)
 {
     return read_content(cache, inode, STORED_OR_WITHHELD, 0, out, size, ret_size);

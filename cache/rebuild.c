@@ -187,6 +187,80 @@ static int take_entries(struct rebuild *rebuild)
     return 0;
 }
 
+/* --- rows that no entry names ----------------------------------------------------------------- */
+
+/* The version whose rows belong to the inode; 0 = none. */
+static int wanted_version(struct cache *cache, MDB_txn *transaction, uint32_t inode,
+                          uint64_t *ret_version)
+{
+    struct entry_row row;
+    int r = entry_get(cache, transaction, inode, &row);
+    *ret_version = r == 0 && entry_has_content(&row.entry) ? row.place.version : 0;
+    return r < 0 && r != -EIO ? r : 0;
+}
+
+static int sweep_inode(struct cache *cache, uint32_t inode)
+{
+    _cleanup_transaction_ MDB_txn *transaction = NULL;
+    struct number_key key = number_key(inode);
+    struct entry_row row;
+    uint64_t version = 0;
+    int r = store_begin(cache, 0, &transaction);
+    if (r == 0)
+        r = wanted_version(cache, transaction, inode, &version);
+    if (r == 0)
+        r = rebuild_delete_chunks(cache, transaction, inode, version);
+    if (r == 0 && version == 0)
+        r = store_delete(cache, transaction, TABLE_RECORDS, bytes_of(key.bytes, sizeof key.bytes));
+    if (r == 0 && entry_get(cache, transaction, inode, &row) != 0)
+        r = store_delete(cache, transaction, TABLE_VERDICTS, bytes_of(key.bytes, sizeof key.bytes));
+    return r < 0 ? r : store_commit(cache, &transaction);
+}
+
+/* The first inode at or after `from` of which the table has rows that are not wanted. Erasures that
+ * are under way find their chunks gone, which is as good. */
+static int find_spare(struct cache *cache, enum table table, uint32_t from, uint32_t *ret_inode)
+{
+    _cleanup_transaction_ MDB_txn *transaction = NULL;
+    MDB_cursor *cursor;
+    struct number_key start = number_key(from);
+    MDB_val key = store_value(start.bytes, sizeof start.bytes), value;
+    int r = store_begin(cache, MDB_RDONLY, &transaction);
+    if (r < 0)
+        return r;
+    int result = mdb_cursor_open(transaction, cache->tables[table], &cursor);
+    if (result != 0)
+        return store_error(result);
+    r = CACHE_MISS;
+    for (result = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+         result == 0 && r == CACHE_MISS && key.mv_size >= sizeof start;) {
+        uint64_t version = 0;
+        *ret_inode = be32_get(key.mv_data);
+        r = wanted_version(cache, transaction, *ret_inode, &version);
+        bool wanted = version != 0 && (table != TABLE_CHUNKS ||
+                                       (key.mv_size == RECORD_CHUNK_KEY_SIZE &&
+                                        be64_get((const uint8_t *)key.mv_data + 4) == version));
+        if (r == 0 && wanted) {
+            r = CACHE_MISS;
+            result = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+        }
+    }
+    mdb_cursor_close(cursor);
+    return result != 0 && result != MDB_NOTFOUND ? store_error(result) : r;
+}
+
+static int sweep(struct rebuild *rebuild, enum table table)
+{
+    uint32_t inode = 0;
+    int r;
+    while ((r = find_spare(rebuild->cache, table, inode, &inode)) == 0) {
+        r = sweep_inode(rebuild->cache, inode++);
+        if (r < 0)
+            return r;
+    }
+    return r == CACHE_MISS ? 0 : r;
+}
+
 /* --- slots ------------------------------------------------------------------------------------ */
 
 static int mark_row(struct rebuild *rebuild, MDB_txn *transaction, enum table table,
@@ -335,6 +409,10 @@ int rebuild_run(struct cache *cache)
         r = mark_table(rebuild, TABLE_PERIODS);
     if (r == 0)
         r = take_entries(rebuild);
+    if (r == 0)
+        r = sweep(rebuild, TABLE_RECORDS);
+    if (r == 0)
+        r = sweep(rebuild, TABLE_CHUNKS);
     if (r == 0)
         r = put_unused(rebuild);
     if (r == 0)

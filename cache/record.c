@@ -42,6 +42,16 @@ int record_header(const struct record *record, const uint8_t store_id[STORE_ID_S
     return 0;
 }
 
+uint32_t record_header_slot(const uint8_t header[RECORD_HEADER_SIZE])
+{
+    return be32_get(header + 40);
+}
+
+uint64_t record_header_generation(const uint8_t header[RECORD_HEADER_SIZE])
+{
+    return be64_get(header + 32);
+}
+
 uint32_t record_chunk_count(const struct record *record)
 {
     if (record->size == 0)

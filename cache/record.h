@@ -60,6 +60,10 @@ bool record_plausible(const struct record *record);
 _must_use_ int record_header(const struct record *record, const uint8_t store_id[STORE_ID_SIZE],
                              uint8_t ret_header[RECORD_HEADER_SIZE]);
 
+/* Of a header that may be damaged. */
+uint32_t record_header_slot(const uint8_t header[RECORD_HEADER_SIZE]);
+uint64_t record_header_generation(const uint8_t header[RECORD_HEADER_SIZE]);
+
 /* At least one: an empty certificate has one empty chunk. */
 uint32_t record_chunk_count(const struct record *record);
 /* Plaintext bytes of a chunk. */

@@ -22,6 +22,7 @@ struct peer {
     bool waiting; /* for control_answer() */
     int64_t idle_since_ms;
     struct caller caller;
+    int fds[CONTROL_FDS_MAX]; /* that came with the line under way; -1 = none */
     struct buffer in, out;
     size_t sent;
 };
@@ -44,8 +45,17 @@ struct control {
     struct answer *answers;
 };
 
+static void peer_close_fds(struct peer *peer)
+{
+    for (unsigned i = 0; i < CONTROL_FDS_MAX; i++) {
+        cleanup_close(&peer->fds[i]);
+        peer->fds[i] = -1;
+    }
+}
+
 static void peer_close(struct peer *peer)
 {
+    peer_close_fds(peer);
     cleanup_close(&peer->fd);
     peer->fd = -1;
     buffer_done(&peer->in);
@@ -97,7 +107,8 @@ static void accept_peer(struct control *control)
     *peer = (struct peer){.fd = steal_fd(&fd),
                           .id = ++control->next_peer,
                           .caller = caller,
-                          .idle_since_ms = clock_monotonic_ms()};
+                          .idle_since_ms = clock_monotonic_ms(),
+                          .fds = {-1, -1}};
     buffer_init(&peer->in, CONTROL_REQUEST_MAX);
     buffer_init(&peer->out, CONTROL_REPLY_MAX);
 }
@@ -136,8 +147,10 @@ static bool peer_line(struct control *control, struct peer *peer, const char *li
         .asked_by = peer->caller.uid,
         .peer = peer->id,
         .request = request,
+        .fds = peer->fds,
     };
     struct json *reply = control_command(&call, &later);
+    peer_close_fds(peer);
     peer->waiting = later;
     return later || peer_reply(peer, reply);
 }
@@ -160,13 +173,43 @@ static bool peer_lines(struct control *control, struct peer *peer)
     return true;
 }
 
+/* False if there are more than a command takes. */
+static bool peer_take_fds(struct peer *peer, struct msghdr *message)
+{
+    bool fit = (message->msg_flags & MSG_CTRUNC) == 0;
+    for (struct cmsghdr *part = CMSG_FIRSTHDR(message); part; part = CMSG_NXTHDR(message, part)) {
+        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)
+            continue;
+        size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < count; i++) {
+            int fd;
+            unsigned place = 0;
+            memcpy(&fd, CMSG_DATA(part) + i * sizeof fd, sizeof fd);
+            while (place < CONTROL_FDS_MAX && peer->fds[place] >= 0)
+                place++;
+            if (place < CONTROL_FDS_MAX)
+                peer->fds[place] = fd;
+            else
+                close(fd);
+            fit = fit && place < CONTROL_FDS_MAX;
+        }
+    }
+    return fit;
+}
+
 static bool peer_receive(struct peer *peer)
 {
     char chunk[4096];
-    ssize_t got = recv(peer->fd, chunk, sizeof chunk, 0);
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(CONTROL_FDS_MAX * sizeof(int))];
+    struct iovec part = {.iov_base = chunk, .iov_len = sizeof chunk};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = control,
+                             .msg_controllen = sizeof control};
+    ssize_t got = recvmsg(peer->fd, &message, MSG_CMSG_CLOEXEC);
     if (got < 0)
         return errno == EAGAIN || errno == EINTR;
-    if (got == 0)
+    if (!peer_take_fds(peer, &message) || got == 0)
         return false;
     return buffer_append(&peer->in, chunk, (size_t)got) == 0; /* too long a request: cut off */
 }
@@ -194,7 +237,7 @@ static void serve_peer(struct control *control, struct peer *peer, short events,
     kept = kept && peer_lines(control, peer);
     int64_t patience_ms = CONTROL_IDLE_MS;
     if (peer->waiting) /* what it waits for ends by deadlines of its own */
-        patience_ms += control->fs->config->lookup_timeout + control->fs->config->open_timeout;
+        patience_ms += CONTROL_WORK_MS;
     if (now_ms - peer->idle_since_ms > patience_ms)
         kept = false;
     if (!kept)

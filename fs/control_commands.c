@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "fs/control_fetch.h"
+#include "fs/control_keep.h"
 #include "fs/control_purge.h"
 #include "fs/control_incident.h"
 #include "fs/control_schema.h"
@@ -362,6 +363,9 @@ static const struct command {
     {"purge", ACCESS_OPERATOR | ACCESS_APPROVER, control_purge},
     {"hold", ACCESS_OPERATOR | ACCESS_APPROVER, control_hold},
     {"release", ACCESS_OPERATOR | ACCESS_APPROVER, control_hold},
+    {"export", ACCESS_OPERATOR | ACCESS_APPROVER, control_export},
+    {"rotate-key", ACCESS_OPERATOR | ACCESS_APPROVER, control_rotate_key},
+    {"fsck", ACCESS_OPERATOR, control_fsck},
     {"confirm", ACCESS_APPROVER, command_confirm},
     {"schema", ACCESS_OPERATOR | ACCESS_APPROVER, control_schema},
     {"reload", ACCESS_OPERATOR | ACCESS_APPROVER, control_reload},

@@ -31,12 +31,13 @@ const char *control_approver(const struct control_call *call, struct json **ret_
 {
     const char *reason = json_get_text(call->request, "reason");
     const char *approver = json_get_text(call->request, "approver");
+    const char *command = json_get_text(call->request, "command");
     if (!reason || !*reason || strlen(reason) >= CONTROL_REASON_SIZE)
         *ret_refusal =
             control_reply_error("a reason shorter than %d bytes is needed", CONTROL_REASON_SIZE);
     else if (approver && (!*approver || strlen(approver) >= CONTROL_APPROVER_SIZE))
         *ret_refusal = control_reply_error("the approver's name is empty or too long");
-    else if (!approver && call->asked_by == call->caller->uid)
+    else if (!approver && !access_needs_second_person(call->fs->access, command))
         *ret_refusal = control_reply_error("who approved it? --approver NAME, or a second person "
                                            "(second_person in the access policy)");
     else

@@ -64,8 +64,7 @@ static int record(const struct control_call *call, const struct schema_request *
     return audit_write(call->fs->audit, &event);
 }
 
-/* Only who asked has the files: the confirmed request is kept for him. */
-static struct json *keep_confirmed(const struct control_call *call)
+struct json *control_keep_confirmed(const struct control_call *call)
 {
     static const char state[] = "confirmed: the same command, given again, is carried out";
     int error =
@@ -83,7 +82,7 @@ struct json *control_schema(const struct control_call *call, bool *ret_later)
     if (!read_request(call->request, &request))
         return control_reply_error("action, name, version, digest and reason are needed");
     if (call->asked_by != call->caller->uid)
-        return keep_confirmed(call);
+        return control_keep_confirmed(call);
     if (record(call, &request) < 0)
         return control_reply_error("the audit trail cannot be written");
     return control_reply_ok();

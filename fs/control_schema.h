@@ -13,4 +13,8 @@ struct json *control_schema(const struct control_call *call, bool *ret_later);
 /* Asks the supervisor to read trust and access policy anew. */
 struct json *control_reload(const struct control_call *call, bool *ret_later);
 
+/* For commands that only who asked can carry out, as he has the files: the second person's word is
+ * kept for him. */
+struct json *control_keep_confirmed(const struct control_call *call);
+
 #endif

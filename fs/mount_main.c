@@ -14,6 +14,7 @@
 #include "base/room.h"
 #include "base/room_confine.h"
 #include "base/trust.h"
+#include "fs/chores.h"
 #include "fs/control.h"
 #include "fs/control_seal.h"
 #include "fs/hidden.h"
@@ -436,9 +437,10 @@ static void start(struct program *program, struct ipc_message *message)
     fs->hidden = hidden_new();
     fs->retention = &program->setup.retention;
     fs->uses = uses_new();
+    fs->chores = chores_new();
     fs->upkeep = upkeep_new(fs);
     program->ending = eventfd(0, EFD_CLOEXEC);
-    if (!fs->why || !fs->hidden || !fs->uses || !fs->upkeep || program->ending < 0)
+    if (!fs->why || !fs->hidden || !fs->uses || !fs->chores || !fs->upkeep || program->ending < 0)
         room_fail("memory or descriptors are short");
     program->state_fd = steal_fd(&fds[MOUNT_FD_STATE]);
     fs->state_fd = program->state_fd;
@@ -484,6 +486,7 @@ static void end(struct program *program)
     if (program->loop)
         pthread_join(program->loop, NULL);
     control_stop(program->control);
+    chores_free(fs->chores);
     provide_free(fs->provide); /* tells all that wait, peers of the control socket too */
     control_free(program->control);
     record_life(fs, AUDIT_STOP);

@@ -24,6 +24,7 @@
 
 struct hidden;
 struct keys_client;
+struct chores;
 struct uses;
 struct upkeep;
 
@@ -43,6 +44,7 @@ struct mountfs {
     struct why *why;
     struct hidden *hidden;
     struct uses *uses;
+    struct chores *chores;
     struct upkeep *upkeep;
     struct keys_client *keys;
     const struct config_retention *retention;

@@ -115,6 +115,14 @@ static int keyring_unwrap(void *context, const void *aad, size_t aad_size,
 {
     return keys_client_unwrap(context, aad, aad_size, wrapped, ret_key);
 }
+
+static int keyring_rewrap(void *context, const void *aad, size_t aad_size,
+                          const uint8_t wrapped[CACHE_WRAPPED_SIZE],
+                          uint8_t ret_wrapped[CACHE_WRAPPED_SIZE])
+{
+    int r = keys_client_rewrap(context, aad, aad_size, wrapped, ret_wrapped);
+    return r == KEYS_CURRENT ? CACHE_MISS : r;
+}
 _Static_assert((int)KEYS_WRAPPED_SIZE == (int)CACHE_WRAPPED_SIZE, "one wrapped form");
 
 static int provide_start(struct provide *provide, const struct provide_places *places,
@@ -125,7 +133,7 @@ static int provide_start(struct provide *provide, const struct provide_places *p
         .map_size = (uint64_t)provide->config->map_size,
         .quota = (uint64_t)provide->config->quota,
         .headroom = places->headroom,
-        .keyring = {provide->keys, keyring_generate, keyring_unwrap},
+        .keyring = {provide->keys, keyring_generate, keyring_unwrap, keyring_rewrap},
         .outbox = places->replica_fd >= 0,
     };
     if (places->ledger_fd >= 0)

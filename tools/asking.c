@@ -63,7 +63,8 @@ struct json *asking_send(struct asking *asking, int *ret_exit)
 {
     _cleanup_json_ struct json *reply = NULL;
     bool ok = false;
-    int error = control_client_ask(asking->fd, asking->request, &reply);
+    int error =
+        control_client_ask_with(asking->fd, asking->request, asking->fds, asking->fd_count, &reply);
     if (error < 0) {
         fprintf(stderr, "kosekictl: no answer from the daemon: %s\n", strerror(-error));
         *ret_exit = EX_UNAVAILABLE;

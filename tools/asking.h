@@ -13,6 +13,8 @@ struct asking {
     const struct kosekictl_options *options;
     int fd;               /* connected to the control socket */
     struct json *request; /* has its "command" already */
+    int fds[2];           /* that go with it; stay the caller's */
+    unsigned fd_count;
 };
 
 /* The reply of a command that was carried out; NULL after a message, *ret_exit is set then. The

@@ -10,6 +10,8 @@
 #include <sys/time.h>
 #include <sys/un.h>
 
+enum { FDS_MAX = 2 };
+
 int control_client_connect(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -59,14 +61,42 @@ static int receive_line(int fd, struct buffer *line)
     }
 }
 
+/* The descriptors go with the first byte. */
+static int send_first(int fd, const char *data, const int *fds, unsigned fd_count)
+{
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(FDS_MAX * sizeof(int))] = {0};
+    struct iovec part = {.iov_base = (char[]){data[0]}, .iov_len = 1};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = control,
+                             .msg_controllen = CMSG_SPACE(fd_count * sizeof(int))};
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(fd_count * sizeof(int));
+    memcpy(CMSG_DATA(header), fds, fd_count * sizeof(int));
+    return sendmsg(fd, &message, MSG_NOSIGNAL) == 1 ? 0 : -errno;
+}
+
 int control_client_ask(int fd, const struct json *request, struct json **ret_reply)
+{
+    return control_client_ask_with(fd, request, NULL, 0, ret_reply);
+}
+
+int control_client_ask_with(int fd, const struct json *request, const int *fds, unsigned fd_count,
+                            struct json **ret_reply)
 {
     _cleanup_free_ char *text = json_print(request);
     _cleanup_buffer_ struct buffer line = {0};
     buffer_init(&line, CONTROL_CLIENT_REPLY_MAX);
     if (!text)
         return -ENOMEM;
-    int error = send_all(fd, text, strlen(text));
+    int error = fd_count > FDS_MAX ? -EINVAL : 0;
+    if (error == 0 && fd_count > 0)
+        error = send_first(fd, text, fds, fd_count);
+    size_t sent = fd_count > 0;
+    if (error == 0)
+        error = send_all(fd, text + sent, strlen(text + sent));
     if (error == 0)
         error = send_all(fd, "\n", 1);
     if (error == 0)

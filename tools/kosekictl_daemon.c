@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "tools/asking.h"
 #include "tools/control_client.h"
+#include "tools/kosekictl_keep.h"
 #include "tools/kosekictl_seal.h"
 #include "tools/kosekictl_store.h"
 
@@ -174,12 +175,27 @@ static const struct {
     const char *name;
     int (*run)(struct asking *, int, char **);
 } commands[] = {
-    {"status", run_plain},       {"list", run_list},           {"why", run_why},
-    {"fetch", run_fetch},        {"grants", run_plain},        {"grant", run_grant},
-    {"revoke", run_grant},       {"access", run_access},       {"alerts", run_alerts},
-    {"pending", run_plain},      {"confirm", run_confirm},     {"reload", run_plain},
-    {"seal", kosekictl_seal},    {"unseal", kosekictl_unseal}, {"seals", kosekictl_seals},
-    {"purge", kosekictl_decide}, {"hold", kosekictl_decide},   {"release", kosekictl_decide},
+    {"status", run_plain},
+    {"list", run_list},
+    {"why", run_why},
+    {"fetch", run_fetch},
+    {"grants", run_plain},
+    {"grant", run_grant},
+    {"revoke", run_grant},
+    {"access", run_access},
+    {"alerts", run_alerts},
+    {"pending", run_plain},
+    {"confirm", run_confirm},
+    {"reload", run_plain},
+    {"seal", kosekictl_seal},
+    {"unseal", kosekictl_unseal},
+    {"seals", kosekictl_seals},
+    {"purge", kosekictl_decide},
+    {"hold", kosekictl_decide},
+    {"release", kosekictl_decide},
+    {"export", kosekictl_export},
+    {"fsck", kosekictl_fsck},
+    {"rotate-key", kosekictl_rotate_key},
 };
 
 int kosekictl_daemon(const struct kosekictl_options *options, int argc, char **argv)
@@ -195,7 +211,7 @@ int kosekictl_daemon(const struct kosekictl_options *options, int argc, char **a
         _cleanup_json_ struct json *request = json_object_new();
         if (!request || json_set_text(request, "command", argv[0]) < 0)
             return asking_out_of_memory();
-        struct asking asking = {options, fd, request};
+        struct asking asking = {.options = options, .fd = fd, .request = request};
         return commands[i].run(&asking, argc, argv);
     }
     fprintf(stderr, "kosekictl: unknown command %s\n", argv[0]);
