@@ -39,8 +39,8 @@ static void work_init(struct work *work, const struct control_call *call, const 
     snprintf(work->approver, sizeof work->approver, "%s", approver ? approver : "");
 }
 
-static int work_record(const struct work *work, enum audit_kind kind, const char *name,
-                       const char *what, int error, const char *detail_key, const char *detail)
+static int work_record(struct work *work, enum audit_kind kind, const char *name, const char *what,
+                       int error, const char *detail_key, const char *detail)
 {
     char asked_by[16];
     snprintf(asked_by, sizeof asked_by, "%u", work->asked_by);
