@@ -7,6 +7,7 @@
 #include "base/config_values.h"
 #include "base/inifile.h"
 #include "base/key_source.h"
+#include "base/link_url.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -54,6 +55,8 @@ struct key {
     KEY(backup, type, name, text, least, most, help)
 #define KEY_REPLICA(type, name, size, text, least, most, help)                                     \
     KEY(replica, type, name, text, least, most, help)
+#define KEY_WAIVERS(type, name, size, text, least, most, help)                                     \
+    KEY(waivers, type, name, text, least, most, help)
 #define KEY_USERS(type, name, size, text, least, most, help)                                       \
     KEY(users, type, name, text, least, most, help)
 #define KEY_SANDBOX(type, name, size, text, least, most, help)                                     \
@@ -62,8 +65,8 @@ struct key {
 static const struct key keys[] = {
     CONFIG_MOUNT(KEY_MOUNT) CONFIG_LINK(KEY_LINK) CONFIG_KEYS(KEY_KEYS) CONFIG_TRUST(KEY_TRUST)
         CONFIG_AUDIT(KEY_AUDIT) CONFIG_ALERTS(KEY_ALERTS) CONFIG_RETENTION(KEY_RETENTION)
-            CONFIG_BACKUP(KEY_BACKUP) CONFIG_REPLICA(KEY_REPLICA) CONFIG_USERS(KEY_USERS)
-                CONFIG_SANDBOX(KEY_SANDBOX)};
+            CONFIG_BACKUP(KEY_BACKUP) CONFIG_REPLICA(KEY_REPLICA) CONFIG_WAIVERS(KEY_WAIVERS)
+                CONFIG_USERS(KEY_USERS) CONFIG_SANDBOX(KEY_SANDBOX)};
 
 enum { KEY_COUNT = sizeof keys / sizeof keys[0] };
 
@@ -77,7 +80,13 @@ static const struct {
     {"mount", "control_socket", config_check_path},
     {"mount", "access_policy", config_check_path},
     {"mount", "id_pattern", config_check_id_pattern},
-    {"link", "url", config_check_url},
+    {"link", "url", link_url_fault},
+    {"link", "profile", config_check_path},
+    {"link", "http", config_check_http},
+    {"link", "address_family", config_check_address_family},
+    {"link", "interface", config_check_interface},
+    {"link", "source_address", config_check_address},
+    {"link", "resolve", config_check_resolve},
     {"link", "ca_file", config_check_path},
     {"link", "certificate_file", config_check_path},
     {"link", "server_pin", config_check_server_pin},
@@ -102,6 +111,8 @@ static const struct {
     {"backup", "ledger", config_check_path},
     {"replica", "path", config_check_path},
     {"sandbox", "level", config_check_sandbox_level},
+    {"waivers", "link_authentication", config_check_reason},
+    {"waivers", "link_encryption", config_check_reason},
 };
 
 struct parse {
@@ -327,6 +338,46 @@ static void check_token(struct parse *parse)
         mistake(parse, line_of(parse, &section->pin), "[keys] pin is set and no key is on a token");
 }
 
+static void check_needed(struct parse *parse, const char *value, const char *name, const char *help)
+{
+    /* A value that was refused has been reported where it stands. */
+    if (*value == '\0' && line_of(parse, value) == 0)
+        mistake(parse, 0, "%s is missing: %s", name, help);
+}
+
+/* Who leaves out what the standard asks for says so by name, and says why. */
+static void check_waivers(struct parse *parse)
+{
+    const struct config_link *link = &parse->config.link;
+    const struct config_waivers *waivers = &parse->config.waivers;
+    const char *cursor = link->url;
+    char url[512];
+    unsigned count = 0, plain = 0;
+    while (config_list_next(&cursor, url, sizeof url)) {
+        struct link_url_host host = {0};
+        link_url_host(url, &host);
+        plain += host.plain;
+        if (++count > CONFIG_LINK_URLS_MAX)
+            mistake(parse, line_of(parse, link->url), "[link] url: more than %d addresses",
+                    CONFIG_LINK_URLS_MAX);
+    }
+    if (plain > 0 && (!*waivers->link_encryption || !*waivers->link_authentication))
+        mistake(parse, line_of(parse, link->url),
+                "[link] url begins with http://, which only [waivers] link_encryption and "
+                "link_authentication together allow");
+    if (plain < count || count == 0)
+        check_needed(parse, link->ca_file, "[link] ca_file",
+                     "PEM: issuers of the link system's server certificate");
+    if (*waivers->link_authentication == '\0') {
+        check_needed(parse, link->certificate_file, "[link] certificate_file",
+                     "PEM: our TLS client certificate and its issuers");
+        check_needed(parse, parse->config.keys.tls_key, "[keys] tls_key",
+                     "private key of [link] certificate_file");
+    } else if ((*link->certificate_file == '\0') != (*parse->config.keys.tls_key == '\0')) {
+        mistake(parse, 0, "[link] certificate_file and [keys] tls_key belong together");
+    }
+}
+
 /* Values that are right by themselves and make no sense together. */
 static void check_together(struct parse *parse)
 {
@@ -358,6 +409,7 @@ int config_read(const char *path, config_report *report, void *context, struct c
         return r;
     check_missing(parse);
     check_together(parse);
+    check_waivers(parse);
     if (r < 0 || parse->mistaken)
         return -EINVAL;
     *ret_config = parse->config;

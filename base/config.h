@@ -44,19 +44,35 @@
     X(NUMBER, quota, 0, "0", 0, 17592186044416,                                                    \
       "bytes of certificates kept; 0 = as the disk allows")
 
+enum { CONFIG_LINK_URLS_MAX = 8 };
+
 /* Section [link]: kosekifs-link. */
 #define CONFIG_LINK(X)                                                                             \
-    X(TEXT, url, 512, "", 1, 511, "address of a certificate; {name} stands for <id>.pdf or .xml")  \
-    X(TEXT, ca_file, 256, "", 1, 255, "PEM: issuers of the link system's server certificate")      \
-    X(TEXT, certificate_file, 256, "", 1, 255, "PEM: our TLS client certificate and its issuers")  \
+    X(LIST, url, 4096, "", 1, 4095,                                                                \
+      "addresses of a certificate in order of preference; {name} stands for <id>.pdf or .xml")     \
+    X(TEXT, profile, 256, "", 0, 255, "link profile, a file; empty = docs/link-protocol.md")       \
+    X(TEXT, ca_file, 256, "", 0, 255, "PEM: issuers of the link system's server certificate")      \
+    X(TEXT, certificate_file, 256, "", 0, 255, "PEM: our TLS client certificate and its issuers")  \
     X(TEXT, server_pin, 128, "", 0, 127,                                                           \
       "sha256//BASE64 of the link system's public key; empty = any that the CA vouches for")       \
     X(TEXT, tls_min, 8, "1.3", 3, 3, "least TLS version: 1.2 or 1.3")                              \
+    X(TEXT, http, 4, "1.1", 1, 3, "HTTP version: 1.1, or 2 where the server offers it")            \
+    X(TEXT, address_family, 4, "any", 1, 3, "any, 4 or 6")                                         \
+    X(TEXT, interface, 16, "", 0, 15, "network interface to leave by; empty = as routed")          \
+    X(TEXT, source_address, 46, "", 0, 45, "address to leave from; empty = as routed")             \
+    X(LIST, resolve, 2048, "", 0, 2047,                                                            \
+      "HOST=ADDRESS[,ADDRESS]: names that are not asked for elsewhere")                            \
     X(MILLISECONDS, connect_timeout, 0, "5s", 10, 120000, "deadline of connect and TLS handshake") \
     X(NUMBER, low_speed_bytes, 0, "1K", 1, 1073741824, "a transfer slower than this many bytes/s") \
     X(MILLISECONDS, low_speed_time, 0, "10s", 1000, 600000, "… for this long is cut and resumed")  \
     X(NUMBER, connections_max, 0, "8", 1, 64, "connections kept for bodies")                       \
-    X(NUMBER, resume_max, 0, "100", 0, 10000, "how often one transfer is resumed at most")
+    X(NUMBER, resume_max, 0, "100", 0, 10000, "how often one transfer is resumed at most")         \
+    X(NUMBER, breaker_failures, 0, "8", 0, 1000,                                                   \
+      "failures in a row after which an address is left alone; 0 = never")                         \
+    X(MILLISECONDS, breaker_time, 0, "5s", 100, 3600000, "… for this long, then tried by one")     \
+    X(NUMBER, requests_per_second, 0, "0", 0, 100000, "requests sent in a second; 0 = no limit")   \
+    X(NUMBER, bytes_per_second, 0, "0", 0, 17179869184,                                            \
+      "bytes of bodies received in a second; 0 = no limit")
 
 /* Section [keys]: kosekifs-keys. Where secrets come from: base/key_source.h. */
 #define CONFIG_KEYS(X)                                                                             \
@@ -64,7 +80,7 @@
       "what wraps the data keys: FILE or credential:NAME of 32 bytes, or pkcs11:URI")              \
     X(LIST, previous_master_keys, 2048, "", 0, 2047,                                               \
       "master keys that wrapped before and still unwrap, three at most, in the same form")         \
-    X(TEXT, tls_key, 512, "", 1, 511,                                                              \
+    X(TEXT, tls_key, 512, "", 0, 511,                                                              \
       "private key of [link] certificate_file: FILE or credential:NAME, PKCS#8, or pkcs11:URI")    \
     X(TEXT, pkcs11_module, 256, "", 0, 255, "PKCS#11 module of the token, a shared library")       \
     X(TEXT, pin, 512, "", 0, 511, "FILE or credential:NAME with the token's PIN and nothing else") \
@@ -131,6 +147,13 @@
       "directory on another disk with the keys that backups need; empty = no backups")
 #define CONFIG_REPLICA(X)                                                                          \
     X(TEXT, path, 256, "", 0, 255, "directory on another disk that follows the store; empty = none")
+/* Section [waivers]: what the standard asks for and allows to be left out within one machine room.
+ * The value is the reason; it is shown in the status and recorded at each start. */
+#define CONFIG_WAIVERS(X)                                                                          \
+    X(TEXT, link_authentication, 256, "", 0, 255,                                                  \
+      "why the link system does not know us by a TLS client certificate")                          \
+    X(TEXT, link_encryption, 256, "", 0, 255,                                                      \
+      "why http:// is used; neither side is known to the other then")
 
 /* Section [users]: whom each process becomes when the supervisor runs as root. */
 #define CONFIG_USERS(X)                                                                            \
@@ -183,6 +206,9 @@ struct config_backup {
 struct config_replica {
     CONFIG_REPLICA(CONFIG_MEMBER)
 };
+struct config_waivers {
+    CONFIG_WAIVERS(CONFIG_MEMBER)
+};
 struct config_users {
     CONFIG_USERS(CONFIG_MEMBER)
 };
@@ -200,6 +226,7 @@ struct config {
     struct config_retention retention;
     struct config_backup backup;
     struct config_replica replica;
+    struct config_waivers waivers;
     struct config_users users;
     struct config_sandbox sandbox;
 };

@@ -1,6 +1,7 @@
 /* See base/config_values.h. Locale-free on purpose. */
 #include "base/config_values.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 /* The digits at the start of `text`; the rest is in *ret_rest. */
@@ -73,27 +74,59 @@ const char *config_check_path(const char *text)
     return *text == '/' ? NULL : "is not an absolute path";
 }
 
-const char *config_check_url(const char *text)
+const char *config_check_http(const char *text)
 {
-    static const char scheme[] = "https://";
-    static const char place[] = "{name}";
-    if (strncmp(text, scheme, sizeof scheme - 1) != 0)
-        return "does not start with https://";
-    const char *host = text + sizeof scheme - 1;
-    const char *path = strchr(host, '/');
-    if (!path || path == host)
-        return "has no host or no path";
-    if (memchr(host, '@', (size_t)(path - host)))
-        return "contains a user name; the link system knows us by our TLS certificate";
-    if (strpbrk(text, " \t\"<>\\^`|#"))
-        return "contains a character that no URL may contain, or a fragment";
-    const char *first = strstr(path, place);
-    if (!first)
-        return "does not contain {name} in its path";
-    if (strpbrk(first + sizeof place - 1, "{}") || memchr(text, '{', (size_t)(first - text)) ||
-        memchr(text, '}', (size_t)(first - text)))
-        return "contains {name} more than once, or another brace";
+    return strcmp(text, "1.1") != 0 && strcmp(text, "2") != 0 ? "is neither 1.1 nor 2" : NULL;
+}
+
+const char *config_check_address_family(const char *text)
+{
+    if (strcmp(text, "any") != 0 && strcmp(text, "4") != 0 && strcmp(text, "6") != 0)
+        return "is none of any, 4, 6";
     return NULL;
+}
+
+const char *config_check_interface(const char *text)
+{
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+    return text[strspn(text, allowed)] == '\0' ? NULL : "is not the name of a network interface";
+}
+
+const char *config_check_address(const char *text)
+{
+    struct in6_addr address;
+    return inet_pton(AF_INET, text, &address) == 1 || inet_pton(AF_INET6, text, &address) == 1
+               ? NULL
+               : "is neither an IPv4 nor an IPv6 address";
+}
+
+const char *config_check_resolve(const char *text)
+{
+    static const char host[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
+    size_t host_size = strspn(text, host);
+    if (host_size == 0 || text[host_size] != '=')
+        return "is not of the form HOST=ADDRESS[,ADDRESS]";
+    const char *addresses = text + host_size;
+    while (*addresses) {
+        char address[INET6_ADDRSTRLEN];
+        size_t size = strcspn(++addresses, ",");
+        if (size == 0 || size >= sizeof address)
+            return "has an address that is none";
+        memcpy(address, addresses, size);
+        address[size] = '\0';
+        const char *fault = config_check_address(address);
+        if (fault)
+            return fault;
+        addresses += size;
+    }
+    return NULL;
+}
+
+const char *config_check_reason(const char *text)
+{
+    enum { REASON_MIN = 8 };
+    return strlen(text) < REASON_MIN ? "is no reason that another person understands" : NULL;
 }
 
 const char *config_check_tls_min(const char *text)

@@ -18,7 +18,12 @@ _must_use_ bool config_parse_milliseconds(const char *text, int64_t *ret_value);
 _must_use_ bool config_parse_bool(const char *text, bool *ret_value);
 
 const char *config_check_path(const char *text);
-const char *config_check_url(const char *text);
+const char *config_check_http(const char *text);
+const char *config_check_address_family(const char *text);
+const char *config_check_interface(const char *text);
+const char *config_check_address(const char *text); /* IPv4 or IPv6 */
+const char *config_check_resolve(const char *text); /* HOST=ADDRESS[,ADDRESS] */
+const char *config_check_reason(const char *text);  /* of a waiver */
 const char *config_check_tls_min(const char *text);
 const char *config_check_policy(const char *text);
 const char *config_check_id_pattern(const char *text);

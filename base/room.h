@@ -12,7 +12,7 @@
  *
  * ROOM_SETUP by role, payload and descriptors in order:
  *   mount   struct mount_setup; the descriptors of enum mount_setup_fd (fs/mount_setup.h)
- *   link    struct config_link; CA certificates (sealed, PEM), client certificates (sealed, PEM)
+ *   link    struct link_setup; the descriptors of enum link_setup_fd (transport/link_setup.h)
  *   verify  nothing; trust bundle (sealed)
  *   keys    struct keys_setup; the descriptors that base/keys_setup.h names
  * ROOM_PEER by role: mount hears of link, verify and keys; link of mount and keys; verify of

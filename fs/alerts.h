@@ -38,7 +38,7 @@
     X(KEYS, "keys")                                                                                \
     X(LINK, "link")                                                                                \
     X(TRUST, "trust")                                                                              \
-    X(SEAL, "seal") /* something was sealed or unsealed */                                         \
+    X(SEAL, "seal")       /* something was sealed or unsealed */                                   \
     X(PROCESS, "process") /* one of our processes had to be replaced */
 
 #define ALERT_KIND_MEMBER(name, text) ALERT_##name,

@@ -111,6 +111,17 @@ static void on_withdrawn(void *context, uint32_t inode)
     mountfs_withdraw(context, inode);
 }
 
+static void on_endpoint(void *context, const struct link_endpoint_state *state)
+{
+    struct mountfs *fs = context;
+    if (state->open)
+        alerts_raise(fs->alerts, ALERT_WARNING, ALERT_LINK, state->address,
+                     "Run kosekictl link test; look at the line and at the link system.",
+                     "it does not work and is left alone for now: %s", state->last_failure);
+    else
+        log_info("the link system answers again at %s", state->address);
+}
+
 static void on_misbehaved(void *context, enum room_role role, uint32_t index, const char *reason)
 {
     struct mountfs *fs = context;
@@ -395,8 +406,9 @@ static unsigned wait_for_keys(struct program *program, struct early_peer early[E
 static void open_provide(struct program *program)
 {
     struct mountfs *fs = &program->fs;
-    const struct provide_listener listener = {
-        fs, on_fetched, on_judged, on_withdrawn, on_keep_until, on_upkeep, on_misbehaved};
+    const struct provide_listener listener = {fs,           on_fetched,    on_judged,
+                                              on_withdrawn, on_keep_until, on_upkeep,
+                                              on_endpoint,  on_misbehaved};
     const struct provide_places places = {
         .state_fd = program->state_fd,
         .ledger_fd = fs->ledger_fd,
@@ -426,11 +438,32 @@ static void record_life(struct mountfs *fs, enum audit_kind kind)
         room_fail("the audit trail cannot be written");
 }
 
+/* What the standard asks for and the site leaves out is on record at each start, with the reason.
+ */
+static void record_waivers(struct mountfs *fs)
+{
+    const struct {
+        const char *name, *reason;
+    } rows[] = {{"link_authentication", fs->waivers->link_authentication},
+                {"link_encryption", fs->waivers->link_encryption}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct audit_event event = {
+            .kind = AUDIT_CONFIGURATION,
+            .reason = "waiver",
+            .text = rows[i].reason,
+            .detail = {{"waiver", rows[i].name}},
+        };
+        if (rows[i].reason[0] && audit_write(fs->audit, &event) < 0)
+            room_fail("the audit trail cannot be written");
+    }
+}
+
 static void start(struct program *program, struct ipc_message *message)
 {
     struct mountfs *fs = &program->fs;
     int *fds = message->fds;
     fs->config = &program->setup.mount;
+    fs->waivers = &program->setup.waivers;
     fs->started_s = clock_realtime_s();
     pthread_mutex_init(&fs->relaxed_lock, NULL);
     fs->why = why_new();
@@ -452,6 +485,7 @@ static void start(struct program *program, struct ipc_message *message)
         room_fail("the table of open files was not taken");
     open_provide(program);
     record_life(fs, AUDIT_START);
+    record_waivers(fs);
     int error = record_policy(fs);
     if (error == 0)
         error = take_trust(fs, fds[MOUNT_FD_TRUST]);

@@ -25,6 +25,7 @@ struct mount_setup {
     struct config_alerts alerts;
     struct config_retention retention;
     uint8_t has_ledger, has_replica;
+    struct config_waivers waivers; /* to be shown and recorded */
 };
 
 #endif

@@ -32,6 +32,7 @@ enum { MOUNTFS_RELAXED_MAX = 2048 };
 
 struct mountfs {
     const struct config_mount *config;
+    const struct config_waivers *waivers;
     struct provide *provide;
     struct cache *cache; /* provide's */
     struct access *access;

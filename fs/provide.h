@@ -23,6 +23,7 @@
 #include "base/room.h"
 #include "cache/cache.h"
 #include "fs/waiter.h"
+#include "transport/link_client.h"
 
 #include <poll.h>
 #include <stdbool.h>
@@ -47,6 +48,8 @@ struct provide_listener {
     int64_t (*keep_until)(void *context, const struct certname *name, int64_t now_s);
     /* The store thread has nothing else to do, or did other things for a second. May be NULL. */
     void (*upkeep)(void *context, struct cache *cache);
+    /* A circuit to an address of the link system has opened or closed. */
+    void (*endpoint)(void *context, const struct link_endpoint_state *state);
     /* A child process misbehaved; the supervisor shall replace it. */
     void (*misbehaved)(void *context, enum room_role role, uint32_t index, const char *reason);
 };
@@ -131,6 +134,8 @@ struct provide_statistics {
     bool link_up;
     uint32_t verify_up;
     uint8_t trust_generation[SHA256_SIZE];
+    unsigned endpoint_count;
+    struct link_endpoint_state endpoints[CONFIG_LINK_URLS_MAX];
 };
 void provide_statistics(struct provide *provide, struct provide_statistics *ret_statistics);
 

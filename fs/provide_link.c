@@ -216,6 +216,17 @@ static const char *step_event(struct provide *provide, const struct link_event *
     return NULL;
 }
 
+/* Keeps the state of an address; true if its circuit has opened or closed. */
+static bool step_endpoint(struct provide *provide, const struct link_event *event)
+{
+    struct link_endpoint_state *state = &provide->count.endpoints[event->id];
+    bool turned = state->open != event->endpoint.open;
+    *state = event->endpoint;
+    if (event->id >= provide->count.endpoint_count)
+        provide->count.endpoint_count = (unsigned)event->id + 1;
+    return turned;
+}
+
 /* Tells the listener of a fetch that ended, before its waiters hear of it. */
 static void report_fetch(struct provide *provide, const struct link_event *event)
 {
@@ -241,14 +252,19 @@ void provide_on_link(struct provide *provide)
         if (result == 0 && event.kind == LINK_DONE)
             report_fetch(provide, &event);
         const char *misbehaviour = NULL;
+        bool turned = false;
         provide_lock(provide);
-        if (result == 0)
+        if (result == 0 && event.kind == LINK_ENDPOINT)
+            turned = step_endpoint(provide, &event);
+        else if (result == 0)
             misbehaviour = step_event(provide, &event);
         else if (result == -EBADMSG)
             misbehaviour = "sent a message that makes no sense";
         if (result != 0 || misbehaviour)
             step_link_lost(provide);
         provide_unlock(provide);
+        if (turned)
+            provide->listener.endpoint(provide->listener.context, &event.endpoint);
         if (misbehaviour)
             provide->listener.misbehaved(provide->listener.context, ROOM_LINK, 0, misbehaviour);
         if (result != 0 || misbehaviour)

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "fs/status_link.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -68,21 +69,6 @@ static struct json *requests_object(const struct figures *figures)
         set_number(object, "failures", figures->failures) < 0 ||
         set_number(object, "waiting", figures->provide.waiters) < 0 ||
         set_number(object, "seals", figures->seals) < 0)
-        return NULL;
-    return steal_ptr(&object);
-}
-
-static struct json *link_object(const struct figures *figures)
-{
-    const struct provide_statistics *provide = &figures->provide;
-    _cleanup_json_ struct json *object = json_object_new();
-    if (!object || json_set_bool(object, "up", provide->link_up) < 0 ||
-        set_number(object, "lookups", provide->lookups) < 0 ||
-        set_number(object, "fetches", provide->fetches) < 0 ||
-        set_number(object, "fetches_under_way", provide->at_link) < 0 ||
-        set_number(object, "failures", provide->fetch_failures) < 0 ||
-        set_number(object, "resumed", provide->resumed) < 0 ||
-        set_number(object, "bytes", provide->bytes_fetched) < 0)
         return NULL;
     return steal_ptr(&object);
 }
@@ -153,7 +139,8 @@ struct json *status_object(struct mountfs *fs)
         json_set_text(object, "access_policy_version", figures->policy_version) < 0 ||
         json_set_hex(object, "access_policy_sha256", figures->policy_sha256, SHA256_SIZE) < 0 ||
         json_set(object, "requests", requests_object(figures)) < 0 ||
-        json_set(object, "link", link_object(figures)) < 0 ||
+        json_set(object, "link", status_link_object(&figures->provide)) < 0 ||
+        json_set(object, "waivers", status_waivers(fs->waivers)) < 0 ||
         json_set(object, "verify", verify_object(figures)) < 0 ||
         json_set(object, "store", store_object(figures)) < 0 ||
         json_set(object, "audit", audit_object(figures)) < 0 ||
@@ -209,6 +196,7 @@ char *status_metrics(struct mountfs *fs)
         fprintf(out, "# HELP kosekifs_%s %s\n# TYPE kosekifs_%s %s\nkosekifs_%s %" PRIu64 "\n",
                 metrics[i].name, metrics[i].help, metrics[i].name, metrics[i].type, metrics[i].name,
                 metrics[i].value);
+    status_link_metrics(&figures->provide, out);
     if (fclose(out) != 0) {
         free(text);
         return NULL;

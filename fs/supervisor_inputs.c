@@ -43,14 +43,23 @@ int supervisor_read_policy(const char *path, int *ret_fd)
     return r;
 }
 
+/* Without a path, which a waiver allows, an empty file. */
 static int read_pem(const char *path, int *ret_fd)
 {
     _cleanup_buffer_ struct buffer content = {0};
+    if (*path == '\0')
+        return memfd_of("certificates", "", 0, ret_fd);
     int r =
         supervisor_read_file(path, SUPERVISOR_PEM_MAX, true, supervisor_complain, NULL, &content);
     if (r == 0)
         r = memfd_of("certificates", content.data, content.size, ret_fd);
     return r;
+}
+
+static int read_profile(const char *path, struct link_profile *ret_profile)
+{
+    link_profile_default(ret_profile);
+    return *path ? link_profile_read(path, supervisor_complain, NULL, ret_profile) : 0;
 }
 
 /* The hook runs with our rights: nobody else may be able to change it. */
@@ -94,6 +103,7 @@ static bool read_named_files(struct supervisor_inputs *inputs)
     int results[] = {
         supervisor_keys_open(config, getenv("CREDENTIALS_DIRECTORY"), inputs->config_path,
                              supervisor_complain, NULL, &inputs->keys),
+        read_profile(config->link.profile, &inputs->profile),
         read_pem(config->link.ca_file, &inputs->ca_fd),
         read_pem(config->link.certificate_file, &inputs->certificate_fd),
         supervisor_read_trust(&config->trust, &inputs->trust_fd),

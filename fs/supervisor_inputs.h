@@ -11,9 +11,11 @@
 #include "fs/supervisor_accounts.h"
 #include "fs/supervisor_keys.h"
 #include "fs/supervisor_socket.h"
+#include "transport/link_profile.h"
 
 struct supervisor_inputs {
     struct config config;
+    struct link_profile profile;
     const char *config_path; /* borrowed */
     struct supervisor_accounts accounts;
     struct supervisor_keys keys;

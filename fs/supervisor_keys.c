@@ -85,7 +85,8 @@ int supervisor_keys_open(const struct config *config, const char *credentials,
         }
         open_source(&opening, previous, SUPERVISOR_MASTER_KEY_SIZE);
     }
-    open_source(&opening, config->keys.tls_key, 0);
+    if (*config->keys.tls_key) /* a waiver allows to have none */
+        open_source(&opening, config->keys.tls_key, 0);
     if (opening.error < 0) {
         supervisor_keys_close(&opening.keys);
         return opening.error;

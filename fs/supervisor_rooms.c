@@ -3,10 +3,11 @@
 
 #include "base/clock.h"
 #include "base/crypto.h"
+#include "base/keys_setup.h"
 #include "base/log.h"
 #include "fs/mount_setup.h"
 #include "fs/supervisor_schema.h"
-#include "base/keys_setup.h"
+#include "transport/link_setup.h"
 
 #include <signal.h>
 #include <string.h>
@@ -84,7 +85,9 @@ static int send_mount_setup(struct rooms *rooms, struct child *child)
                                       .alerts = inputs->config.alerts,
                                       .retention = inputs->config.retention,
                                       .has_ledger = inputs->ledger_fd >= 0,
-                                      .has_replica = inputs->replica_fd >= 0};
+                                      .has_replica = inputs->replica_fd >= 0,
+                                      .waivers = inputs->config.waivers};
+
     const int fds[MOUNT_FD_COUNT] = {
         [MOUNT_FD_CONTROL] = inputs->control.fd,
         [MOUNT_FD_STATE] = inputs->state_fd,
@@ -122,13 +125,15 @@ static int send_setup(struct rooms *rooms, struct child *child)
     int r = send_or_kill(child, ROOM_SANDBOX, sandbox, sizeof *sandbox, NULL, 0);
     if (r < 0)
         return r;
-    const int link_fds[] = {inputs->ca_fd, inputs->certificate_fd};
+    const struct link_setup link = {
+        .link = inputs->config.link, .waivers = inputs->config.waivers, .profile = inputs->profile};
+    const int link_fds[LINK_FD_COUNT] = {
+        [LINK_FD_ISSUERS] = inputs->ca_fd, [LINK_FD_CERTIFICATES] = inputs->certificate_fd};
     switch (child->role) {
     case ROOM_KEYS:
         return send_keys_setup(inputs, child);
     case ROOM_LINK:
-        return send_or_kill(child, ROOM_SETUP, &inputs->config.link, sizeof inputs->config.link,
-                            link_fds, 2);
+        return send_or_kill(child, ROOM_SETUP, &link, sizeof link, link_fds, LINK_FD_COUNT);
     case ROOM_VERIFY:
         return send_or_kill(child, ROOM_SETUP, NULL, 0, &inputs->trust_fd, 1);
     default:

@@ -31,6 +31,8 @@ static void load_certificate(struct key_set *set, struct loading *loading)
 {
     _cleanup_mapping_ struct mapping pem = {0};
     int r = mapping_open(next_fd(loading), CERTIFICATES_MAX, &pem);
+    if (loading->setup.keys.tls_key[0] == '\0')
+        return;
     if (r < 0)
         room_fail("[link] certificate_file: %s", strerror(-r));
     if (client_certificate_init(&set->certificate, bytes_of(pem.data, pem.size), loading->why) < 0)
@@ -113,7 +115,9 @@ void key_set_load(struct key_set *set, const struct ipc_message *setup)
     set->master_source = load_master_key(set, &loading, loading.setup.keys.master_key);
     while (config_list_next(&list, previous, sizeof previous))
         load_master_key(set, &loading, previous);
-    load_tls_key(set, &loading);
+    /* Without one the configuration waives that we authenticate ourselves. */
+    if (loading.setup.keys.tls_key[0])
+        load_tls_key(set, &loading);
     if (loading.next != setup->fd_count)
         room_fail("bad set-up message: %u files came", setup->fd_count);
 }

@@ -213,7 +213,8 @@ static bool sign12(struct service *service, const struct ipc_message *message,
 static bool serve_link(struct service *service, int fd, const struct ipc_message *message)
 {
     struct sign_reply reply = {.error = -EPERM};
-    bool understood = message->type == SIGN_REQUEST || message->type == SIGN_REQUEST_TLS12;
+    bool understood = service->set->signer &&
+                      (message->type == SIGN_REQUEST || message->type == SIGN_REQUEST_TLS12);
     if (understood && !rate_take(&service->signatures, clock_monotonic_ms())) {
         reply.error = -EAGAIN;
         service->uses.limited++;

@@ -10,10 +10,10 @@
 
 #include "base/clock.h"
 #include "transport/link_message.h"
-#include "transport/request_url.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 enum {
     GET_BUFFER_SIZE = 256 * 1024,
@@ -35,11 +35,12 @@ static size_t attempt_on_header(char *line, size_t size, size_t count, void *use
     response_judge(&attempt->response, &attempt->question, clock_realtime_s(), &attempt->judgement);
     attempt->judged = true;
     if (attempt->judgement.step == RESPONSE_WHOLE || attempt->judgement.step == RESPONSE_REST)
-        attempt->write_error = transfer_begin_body(
-            attempt->transfer, attempt->judgement.step == RESPONSE_WHOLE, attempt->judgement.size,
-            &attempt->response.validator, response_date(&attempt->response));
+        attempt->write_error =
+            transfer_begin_body(attempt->transfer, attempt->judgement.step == RESPONSE_WHOLE,
+                                attempt->judgement.size, &attempt->response);
     /* A refusal may keep its connection; an answer that makes no sense may not. */
-    bool leave = !sound || attempt->write_error < 0 ||
+    bool unwanted = attempt->question.head && attempt->setting->profile->lookup != LINK_METHOD_HEAD;
+    bool leave = !sound || attempt->write_error < 0 || unwanted ||
                  (attempt->judgement.step == RESPONSE_END && attempt->response.status / 100 == 2);
     return leave ? 0 : size;
 }
@@ -59,7 +60,7 @@ static size_t attempt_on_body(char *data, size_t size, size_t count, void *user)
     if (attempt->write_error < 0)
         return 0;
     attempt->received += size;
-    attempt->setting->progress(attempt->setting->context, attempt->transfer);
+    attempt->setting->progress(attempt->setting->context, attempt->transfer, size);
     return size;
 }
 
@@ -86,17 +87,53 @@ static int attempt_on_connected(void *user, char *remote, char *local, int remot
             return code_;                                                                          \
     } while (0)
 
-/* Nothing but the configured endpoint by https, whatever the environment or the peer suggest. */
-static CURLcode attempt_set_limits(CURL *easy)
+/* A bound interface, which CURLOPT_INTERFACE cannot have beside a source address. */
+static int attempt_on_socket(void *user, curl_socket_t fd, curlsocktype purpose)
 {
-    ATTEMPT_SET(CURLOPT_PROTOCOLS_STR, "https");
-    ATTEMPT_SET(CURLOPT_REDIR_PROTOCOLS_STR, "https");
+    const struct config_link *config = user;
+    (void)purpose;
+    if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, config->interface,
+                   (socklen_t)strlen(config->interface)) < 0)
+        return CURL_SOCKOPT_ERROR;
+    return CURL_SOCKOPT_OK;
+}
+
+static CURLcode attempt_set_route(const struct attempt_setting *setting, CURL *easy)
+{
+    const struct config_link *config = setting->config;
+    char source[sizeof config->source_address + sizeof "host!"];
+    long family = strcmp(config->address_family, "4") == 0   ? CURL_IPRESOLVE_V4
+                  : strcmp(config->address_family, "6") == 0 ? CURL_IPRESOLVE_V6
+                                                             : CURL_IPRESOLVE_WHATEVER;
+    ATTEMPT_SET(CURLOPT_IPRESOLVE, family);
+    if (setting->resolve)
+        ATTEMPT_SET(CURLOPT_RESOLVE, setting->resolve);
+    if (config->source_address[0]) {
+        (void)snprintf(source, sizeof source, "host!%s", config->source_address);
+        ATTEMPT_SET(CURLOPT_INTERFACE, source);
+    }
+    if (config->interface[0]) {
+        ATTEMPT_SET(CURLOPT_SOCKOPTFUNCTION, attempt_on_socket);
+        ATTEMPT_SET(CURLOPT_SOCKOPTDATA, (void *)(uintptr_t)config);
+    }
+    return CURLE_OK;
+}
+
+/* Nothing but the configured address, whatever the environment or the peer suggest. */
+CURLcode attempt_set_surroundings(const struct attempt_setting *setting,
+                                  const struct endpoint *endpoint, CURL *easy)
+{
+    const char *scheme = endpoint->host.plain ? "http" : "https";
+    bool two = strcmp(setting->config->http, "2") == 0;
+    ATTEMPT_SET(CURLOPT_PROTOCOLS_STR, scheme);
+    ATTEMPT_SET(CURLOPT_REDIR_PROTOCOLS_STR, scheme);
     ATTEMPT_SET(CURLOPT_FOLLOWLOCATION, 0L);
     ATTEMPT_SET(CURLOPT_PROXY, "");
     ATTEMPT_SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     ATTEMPT_SET(CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
     ATTEMPT_SET(CURLOPT_HTTP09_ALLOWED, 0L);
-    ATTEMPT_SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    ATTEMPT_SET(CURLOPT_HTTP_VERSION, (long)(two ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
+    ATTEMPT_SET(CURLOPT_PIPEWAIT, two ? 1L : 0L); /* rather a stream than another connection */
     ATTEMPT_SET(CURLOPT_PATH_AS_IS, 1L);
     ATTEMPT_SET(CURLOPT_NOSIGNAL, 1L);
     ATTEMPT_SET(CURLOPT_NOPROGRESS, 1L);
@@ -107,7 +144,38 @@ static CURLcode attempt_set_limits(CURL *easy)
     ATTEMPT_SET(CURLOPT_USERAGENT, "kosekifs/" KOSEKIFS_VERSION);
     /* Or removing a handle would wait for a name server that does not answer. */
     ATTEMPT_SET(CURLOPT_QUICK_EXIT, 1L);
-    return CURLE_OK;
+    ATTEMPT_SET(CURLOPT_CONNECTTIMEOUT_MS, (long)setting->config->connect_timeout);
+    ATTEMPT_SET(CURLOPT_SHARE, setting->share);
+    CURLcode code = attempt_set_route(setting, easy);
+    return code == CURLE_OK ? tls_apply(setting->tls, easy) : code;
+}
+
+int attempt_resolve_list(const struct config_link *config, const struct endpoints *endpoints,
+                         struct curl_slist **ret_list)
+{
+    struct curl_slist *list = NULL;
+    const char *cursor = config->resolve;
+    char item[512], line[800];
+    while (config_list_next(&cursor, item, sizeof item)) {
+        char *addresses = strchr(item, '=');
+        if (!addresses)
+            continue;
+        *addresses++ = '\0';
+        for (unsigned i = 0; i < endpoints->count; i++) {
+            const struct link_url_host *host = &endpoints->list[i].host;
+            if (strcmp(host->host, item) != 0)
+                continue;
+            (void)snprintf(line, sizeof line, "%s:%u:%s", item, host->port, addresses);
+            struct curl_slist *longer = curl_slist_append(list, line);
+            if (!longer) {
+                curl_slist_free_all(list);
+                return -ENOMEM;
+            }
+            list = longer;
+        }
+    }
+    *ret_list = list;
+    return 0;
 }
 
 static CURLcode attempt_set_callbacks(struct attempt *attempt)
@@ -124,19 +192,30 @@ static CURLcode attempt_set_callbacks(struct attempt *attempt)
     return CURLE_OK;
 }
 
+static CURLcode attempt_set_method(CURL *easy, enum link_method method)
+{
+    if (method == LINK_METHOD_HEAD)
+        ATTEMPT_SET(CURLOPT_NOBODY, 1L);
+    if (method == LINK_METHOD_POST) {
+        ATTEMPT_SET(CURLOPT_POSTFIELDSIZE, 0L);
+        ATTEMPT_SET(CURLOPT_POSTFIELDS, "");
+    }
+    return CURLE_OK;
+}
+
 static CURLcode attempt_set_request(struct attempt *attempt, int64_t now_ms)
 {
     CURL *easy = attempt->easy;
+    const struct attempt_setting *setting = attempt->setting;
     const struct transfer *transfer = attempt->transfer;
-    char url[REQUEST_URL_MAX];
-    if (request_url_build(attempt->setting->config->url, &transfer->request.name, url) < 0)
+    const struct link_profile *profile = setting->profile;
+    char url[LINK_URL_MAX];
+    if (link_url_build(setting->endpoints->list[transfer->endpoint].url, &transfer->request.name,
+                       url) < 0)
         return CURLE_URL_MALFORMAT;
     ATTEMPT_SET(CURLOPT_URL, url);
-    ATTEMPT_SET(CURLOPT_SHARE, attempt->setting->share);
     ATTEMPT_SET(CURLOPT_HTTPHEADER, attempt->headers);
-    if (transfer->request.head)
-        ATTEMPT_SET(CURLOPT_NOBODY, 1L);
-    else
+    if (!transfer->request.head)
         ATTEMPT_SET(CURLOPT_BUFFERSIZE, (long)GET_BUFFER_SIZE);
 
     /* The loop ends a transfer at its deadline; libcurl's own limit stands a little behind, so
@@ -145,24 +224,37 @@ static CURLcode attempt_set_request(struct attempt *attempt, int64_t now_ms)
     if (left_ms < 1)
         left_ms = 1;
     ATTEMPT_SET(CURLOPT_TIMEOUT_MS, (long)left_ms + 1000);
-    ATTEMPT_SET(CURLOPT_CONNECTTIMEOUT_MS, (long)attempt->setting->config->connect_timeout);
-    return CURLE_OK;
+    return attempt_set_method(easy, transfer->request.head ? profile->lookup : profile->fetch);
 }
 
-/* By hand: with CURLOPT_RANGE libcurl would have opinions of its own on the answer. */
-static int attempt_add_range(struct attempt *attempt)
+static int attempt_add_header(struct attempt *attempt, const char *line)
 {
-    char line[64 + LINK_ETAG_MAX];
-    if (attempt->question.offset == 0)
-        return 0;
-    (void)snprintf(line, sizeof line, "Range: bytes=%llu-",
-                   (unsigned long long)attempt->question.offset);
-    struct curl_slist *headers = curl_slist_append(NULL, line);
+    struct curl_slist *headers = curl_slist_append(attempt->headers, line);
     if (!headers)
         return -ENOMEM;
     attempt->headers = headers;
+    return 0;
+}
+
+/* Ranges by hand: with CURLOPT_RANGE libcurl would have opinions of its own on the answer. */
+static int attempt_add_headers(struct attempt *attempt)
+{
+    const struct link_profile *profile = attempt->setting->profile;
+    char line[64 + LINK_ETAG_MAX];
+    int r = 0;
+    for (unsigned i = 0; r == 0 && i < profile->header_count; i++)
+        r = attempt_add_header(attempt, profile->headers[i]);
+    if (r == 0 && profile->fetch == LINK_METHOD_POST) /* or libcurl would name one */
+        r = attempt_add_header(attempt, "Content-Type:");
+    if (r < 0 || attempt->question.offset == 0)
+        return r;
+    (void)snprintf(line, sizeof line, "Range: bytes=%llu-",
+                   (unsigned long long)attempt->question.offset);
+    r = attempt_add_header(attempt, line);
+    if (r < 0)
+        return r;
     (void)snprintf(line, sizeof line, "If-Range: %s", attempt->question.held->etag);
-    return curl_slist_append(headers, line) ? 0 : -ENOMEM;
+    return attempt_add_header(attempt, line);
 }
 
 int attempt_new(const struct attempt_setting *setting, struct transfer *transfer, int64_t now_ms)
@@ -174,19 +266,19 @@ int attempt_new(const struct attempt_setting *setting, struct transfer *transfer
     attempt->transfer = transfer;
     attempt->sign_failures = setting->channel->failure_count;
     attempt->signatures = setting->channel->signature_count;
-    response_init(&attempt->response);
+    response_init(&attempt->response, setting->profile);
+    attempt->response.http2 = strcmp(setting->config->http, "2") == 0;
     transfer_question(transfer, &attempt->question);
     attempt->easy = curl_easy_init();
 
     CURLcode code = CURLE_OUT_OF_MEMORY;
-    if (attempt->easy && attempt_add_range(attempt) == 0)
-        code = attempt_set_limits(attempt->easy);
+    if (attempt->easy && attempt_add_headers(attempt) == 0)
+        code = attempt_set_surroundings(setting, &setting->endpoints->list[transfer->endpoint],
+                                        attempt->easy);
     if (code == CURLE_OK)
         code = attempt_set_callbacks(attempt);
     if (code == CURLE_OK)
         code = attempt_set_request(attempt, now_ms);
-    if (code == CURLE_OK)
-        code = tls_apply(setting->tls, attempt->easy);
     if (code != CURLE_OK) {
         attempt_free(attempt);
         return code == CURLE_OUT_OF_MEMORY ? -ENOMEM : -EINVAL;
@@ -242,8 +334,14 @@ static enum attempt_end attempt_classify(const struct attempt *attempt, CURLcode
     case CURLE_OK:
         return attempt->judged ? ATTEMPT_JUDGED : ATTEMPT_NONSENSE;
     case CURLE_COULDNT_RESOLVE_HOST:
+        return ATTEMPT_UNRESOLVED;
     case CURLE_COULDNT_CONNECT:
+    case CURLE_INTERFACE_FAILED:
+    case CURLE_ABORTED_BY_CALLBACK: /* attempt_on_socket() */
         return ATTEMPT_UNREACHABLE;
+    case CURLE_HTTP2: /* the connection, with all its streams, or one of these */
+    case CURLE_HTTP2_STREAM:
+        return ATTEMPT_CUT;
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
@@ -307,11 +405,16 @@ void attempt_outcome(const struct attempt *attempt, CURLcode code,
         return;
     }
     ret_outcome->end = attempt_classify(attempt, code);
+    ret_outcome->digest_wrong =
+        ret_outcome->end == ATTEMPT_JUDGED && !transfer_digest_agrees(attempt->transfer);
     if (body && ret_outcome->end == ATTEMPT_NONSENSE)
         ret_outcome->end = ATTEMPT_CUT; /* a good header, then rubbish: worth a resumption */
     if (attempt->setting->channel->failure_count != attempt->sign_failures &&
         (ret_outcome->end == ATTEMPT_UNSIGNED || ret_outcome->end == ATTEMPT_DISTRUSTED))
         attempt_unsigned_detail(attempt, ret_outcome->detail);
+    else if (code == CURLE_ABORTED_BY_CALLBACK)
+        link_detail_set(ret_outcome->detail, "the interface %s cannot be used",
+                        attempt->setting->config->interface);
     else if (code == CURLE_SSL_CERTPROBLEM && attempt->setting->tls->certificate_expired)
         link_detail_set(ret_outcome->detail, "our own certificate has expired");
     else if (code == CURLE_OUT_OF_MEMORY && ret_outcome->end == ATTEMPT_NONSENSE)

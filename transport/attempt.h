@@ -6,7 +6,8 @@
 #define TRANSPORT_ATTEMPT_H
 
 #include "base/cleanup.h"
-#include "base/config.h"
+#include "transport/endpoints.h"
+#include "transport/link_setup.h"
 #include "transport/response.h"
 #include "transport/tls.h"
 #include "transport/transfer.h"
@@ -22,11 +23,14 @@ enum {
 /* What all exchanges share; outlives them. */
 struct attempt_setting {
     const struct config_link *config;
+    const struct link_profile *profile;
+    const struct endpoints *endpoints;
+    struct curl_slist *resolve; /* names that the configuration knows */
     struct tls *tls;
     struct sign_channel *channel;
     CURLSH *share; /* TLS sessions */
     /* To the loop, whose `context` is: new bytes; attempt_stalled() is to be asked at that time. */
-    void (*progress)(void *context, struct transfer *transfer);
+    void (*progress)(void *context, struct transfer *transfer, size_t size);
     void (*due)(void *context, int64_t at_ms);
     void *context;
 };
@@ -51,11 +55,21 @@ struct attempt {
     char error[CURL_ERROR_SIZE];
 };
 
-/* Makes transfer->attempt, ready for curl_multi_add_handle(). -ENOMEM or -EINVAL. */
+/* Makes transfer->attempt at transfer->endpoint, ready for curl_multi_add_handle(). -ENOMEM or
+ * -EINVAL. */
 _must_use_ int attempt_new(const struct attempt_setting *setting, struct transfer *transfer,
                            int64_t now_ms);
 /* The handle must be out of the multi handle. */
 struct attempt *attempt_free(struct attempt *attempt);
+
+/* What each handle must and must not do, whatever is asked with it: also for link_test.c. */
+_must_use_ CURLcode attempt_set_surroundings(const struct attempt_setting *setting,
+                                             const struct endpoint *endpoint, CURL *easy);
+
+/* The list for attempt_setting.resolve; *ret_list is NULL if there is nothing in it. -ENOMEM. */
+_must_use_ int attempt_resolve_list(const struct config_link *config,
+                                    const struct endpoints *endpoints,
+                                    struct curl_slist **ret_list);
 
 /* libcurl says it is over. */
 void attempt_outcome(const struct attempt *attempt, CURLcode code,

@@ -44,3 +44,14 @@ const char *link_result_text(enum link_result result)
     };
     return (unsigned)result < LINK_RESULT_COUNT ? texts[result] : "?";
 }
+
+const char *link_failure_text(enum link_failure failure)
+{
+    static const char *const texts[LINK_FAILURE_COUNT] = {
+        [LINK_FAILED_NAME] = "name",
+        [LINK_FAILED_CONNECT] = "connect",
+        [LINK_FAILED_TLS] = "tls",
+        [LINK_FAILED_HTTP] = "http",
+    };
+    return (unsigned)failure < LINK_FAILURE_COUNT ? texts[failure] : "?";
+}

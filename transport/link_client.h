@@ -2,8 +2,9 @@
  * kosekifs-mount's side of kosekifs-link: asks for HEAD and GET, hears the outcome. Requests never
  * wait: answers come as events on the same descriptor, in any order, one LINK_DONE per request.
  *
- * A GET writes into the memory file that came with the request, from offset 0. kosekifs-link
- * resumes cut transfers by itself (Range + If-Range with a strong validator) until the deadline.
+ * A GET writes into the memory file that came with the request, from offset 0, or behind what the
+ * file holds already from an earlier try (`held`). kosekifs-link resumes cut transfers by itself
+ * (Range + If-Range with a strong validator) until the deadline.
  * It checks: final status, Content-Length present, equal to what came, not above size_max; for 206
  * the Content-Range and an unchanged validator; no content coding; no redirect. It judges nothing
  * else.
@@ -46,17 +47,46 @@ struct link_validator {
 struct link_request {
     bool head; /* else GET */
     struct certname name;
-    uint32_t timeout_ms; /* from now, resuming included */
-    uint64_t size_max;   /* GET: cap of the body */
+    uint32_t timeout_ms;       /* from now, resuming included */
+    uint32_t ready_timeout_ms; /* the same once the link system says that it prepares */
+    uint64_t size_max;         /* GET: cap of the body */
     /* GET: what HEAD said; the transfer ends with LINK_CHANGED if the answer differs. An expected
      * validator with neither part, and size UINT64_MAX, expect nothing. */
     uint64_t expected_size;
     struct link_validator expected;
+    /* Bytes in the memory file: the beginning of what `expected` names, which must be strong then,
+     * and fewer than expected_size. */
+    uint64_t held;
+};
+
+/* Why an address did not do: what the circuit breaker counts. */
+enum link_failure {
+    LINK_FAILED_NAME,    /* its name is not known */
+    LINK_FAILED_CONNECT, /* refused, or nobody answers */
+    LINK_FAILED_TLS,     /* handshake, certificate, pin */
+    LINK_FAILED_HTTP,    /* connected, but no answer, or one that means "unavailable" */
+    LINK_FAILURE_COUNT,
+};
+
+enum { LINK_ADDRESS_MAX = 264 };
+
+/* How an address of the link system fares; sent when a circuit opens or closes, and once a second
+ * while figures change. */
+struct link_endpoint_state {
+    char address[LINK_ADDRESS_MAX]; /* HOST:PORT */
+    bool open;                      /* the circuit: nobody is sent there now */
+    uint64_t answers;
+    uint64_t failures[LINK_FAILURE_COUNT];
+    uint64_t opened; /* how often the circuit opened */
+    char last_failure[LINK_DETAIL_MAX];
 };
 
 enum link_event_kind {
-    LINK_PROGRESS, /* GET: bytes so far, at most ten times a second */
+    /* GET: bytes so far, at most ten times a second. Both: status 202 or another that means "being
+     * prepared", with retry_after_s: asked again then. */
+    LINK_PROGRESS,
     LINK_DONE,
+    LINK_ENDPOINT, /* `endpoint`, number `id` of them */
 };
 
 struct link_event {
@@ -70,6 +100,7 @@ struct link_event {
     struct link_validator validator;
     int64_t date_s;               /* Last-Modified, else Date, else 0 */
     char detail[LINK_DETAIL_MAX]; /* one line for the operator: what went wrong */
+    struct link_endpoint_state endpoint;
 };
 
 /* Sends a request. memfd is for GET, else -1; it stays the caller's. -EAGAIN, -EPIPE as ipc_send().
@@ -81,6 +112,7 @@ _must_use_ int link_client_cancel(int fd, uint64_t id);
 /* Receives one event; IPC_CLOSED, -EAGAIN, -EBADMSG as ipc_receive(); every field is checked. */
 _must_use_ int link_client_receive(int fd, struct link_event *ret_event);
 
-const char *link_result_text(enum link_result result); /* "not-found", … */
+const char *link_result_text(enum link_result result);    /* "not-found", … */
+const char *link_failure_text(enum link_failure failure); /* "name", … */
 
 #endif

@@ -2,14 +2,12 @@
  * uid          its own, [users] link
  * capabilities none
  * files        what name resolution reads, of which all is open to everybody; it writes none
- * network      TCP to the ports of the link system and of name servers, UDP; nothing is bound.
- *              Landlock knows no addresses: those belong into the unit (IPAddressAllow=) or the
- *              firewall
+ * network      TCP to the ports of the link system and of name servers, UDP; nothing is listened
+ * on. Landlock knows no addresses: those belong into the unit (IPAddressAllow=) or the firewall
  * processes    threads, in which libcurl resolves names; no other
  */
 #include "transport/link_confine.h"
 
-#include <curl/curl.h>
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <sys/ioctl.h>
@@ -37,6 +35,7 @@ static const struct syscall_rule syscalls[] = {
     {"socket", {SYSCALL_IS(0, AF_NETLINK)}, EAFNOSUPPORT},
     {"socketpair", {SYSCALL_IS(0, AF_UNIX)}}, /* libcurl wakes itself */
     {"connect"},
+    {"bind"}, /* [link] source_address */
     {"getsockname"},
     {"getpeername"},
     {"getsockopt"},
@@ -68,36 +67,17 @@ static const struct syscall_rule syscalls[] = {
     {NULL},
 };
 
-static int port_of(const char *url, uint16_t *ret_port)
+void link_confine_init(struct link_confine *confine, const struct endpoints *endpoints)
 {
-    char *text = NULL;
-    CURLU *handle = curl_url();
-    bool found = handle &&
-                 curl_url_set(handle, CURLUPART_URL, url, CURLU_PATH_AS_IS) == CURLUE_OK &&
-                 curl_url_get(handle, CURLUPART_PORT, &text, CURLU_DEFAULT_PORT) == CURLUE_OK;
-    unsigned long port = found ? strtoul(text, NULL, 10) : 0;
-    curl_free(text);
-    curl_url_cleanup(handle);
-    if (port == 0 || port > UINT16_MAX)
-        return -EINVAL;
-    *ret_port = (uint16_t)port;
-    return 0;
-}
-
-int link_confine_init(struct link_confine *confine, const struct config_link *config)
-{
-    uint16_t port;
-    int r = port_of(config->url, &port);
-    if (r < 0)
-        return r;
-    confine->ports[0] = PORT_DNS;
-    confine->ports[1] = port;
+    unsigned count = 0;
+    confine->ports[count++] = PORT_DNS;
+    for (unsigned i = 0; i < endpoints->count; i++)
+        confine->ports[count++] = endpoints->list[i].host.port;
     confine->table = (struct confine){
         .paths = paths,
         .path_count = sizeof paths / sizeof paths[0],
         .ports = confine->ports,
-        .port_count = 2,
+        .port_count = count,
         .syscalls = syscalls,
     };
-    return 0;
 }

@@ -3,16 +3,15 @@
 #define TRANSPORT_LINK_CONFINE_H
 
 #include "base/confine.h"
-#include "base/config.h"
+#include "transport/endpoints.h"
 
-enum { LINK_PORT_MAX = 8 };
+enum { LINK_PORT_MAX = CONFIG_LINK_URLS_MAX + 1 };
 
 struct link_confine {
     uint16_t ports[LINK_PORT_MAX];
     struct confine table;
 };
-/* The port of [link] url, and that of name servers. -EINVAL: the url has no port that can be told.
- */
-_must_use_ int link_confine_init(struct link_confine *confine, const struct config_link *config);
+/* The ports of the addresses, and that of name servers. */
+void link_confine_init(struct link_confine *confine, const struct endpoints *endpoints);
 
 #endif

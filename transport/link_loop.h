@@ -6,7 +6,8 @@
 #define TRANSPORT_LINK_LOOP_H
 
 #include "base/cleanup.h"
-#include "base/config.h"
+#include "transport/endpoints.h"
+#include "transport/link_setup.h"
 #include "transport/sign_channel.h"
 #include "transport/tls.h"
 
@@ -17,8 +18,8 @@ struct link_loop;
 
 /* Everything given must outlive the loop. NULL when libcurl or the limit on
  * descriptors gives nothing. */
-struct link_loop *link_loop_new(const struct config_link *config, struct tls *tls,
-                                struct sign_channel *channel);
+struct link_loop *link_loop_new(const struct link_setup *setup, struct endpoints *endpoints,
+                                struct tls *tls, struct sign_channel *channel);
 struct link_loop *link_loop_free(struct link_loop *loop);
 
 /* Runs until the supervisor closes ROOM_FD (0) or something fails that only a fresh process can

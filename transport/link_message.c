@@ -4,6 +4,7 @@
  */
 #include "transport/link_message.h"
 
+#include "base/config.h"
 #include "transport/validator.h"
 
 #include <stdarg.h>
@@ -17,8 +18,10 @@ struct wire_validator {
 struct wire_request {
     uint32_t head;
     uint32_t timeout_ms;
+    uint32_t ready_timeout_ms;
     uint64_t size_max;
     uint64_t expected_size;
+    uint64_t held;
     struct wire_validator expected;
     struct certname name;
 };
@@ -62,12 +65,24 @@ static void wire_validator_read(const struct wire_validator *wire, struct link_v
     validator->last_modified_s = wire->last_modified_s;
 }
 
+/* What is continued must be named so that two versions cannot be taken for one. */
+static bool wire_held_ok(const struct wire_validator *wire)
+{
+    struct link_validator validator;
+    if (!wire_validator_ok(wire))
+        return false;
+    wire_validator_read(wire, &validator);
+    return validator_is_strong(&validator);
+}
+
 int link_message_send_request(int fd, uint64_t id, const struct link_request *request, int memfd)
 {
     struct wire_request wire;
     memset(&wire, 0, sizeof wire); /* padding too: it leaves the process */
     wire.head = request->head;
     wire.timeout_ms = request->timeout_ms;
+    wire.ready_timeout_ms = request->ready_timeout_ms;
+    wire.held = request->held;
     wire.size_max = request->size_max;
     wire.expected_size = request->expected_size;
     wire_validator_write(&wire.expected, &request->expected);
@@ -85,7 +100,11 @@ int link_message_read_request(const struct ipc_message *message, struct link_req
         return r;
     if (wire.head > 1 || message->fd_count != (wire.head ? 0 : 1))
         return -EBADMSG;
-    if (wire.timeout_ms == 0 || wire.timeout_ms > LINK_TIMEOUT_MAX_MS)
+    if (wire.timeout_ms == 0 || wire.timeout_ms > LINK_TIMEOUT_MAX_MS ||
+        wire.ready_timeout_ms > LINK_TIMEOUT_MAX_MS)
+        return -EBADMSG;
+    if (wire.held > 0 && (wire.head || wire.held >= wire.expected_size ||
+                          wire.expected_size > wire.size_max || !wire_held_ok(&wire.expected)))
         return -EBADMSG;
     if (!wire.head && (wire.size_max == 0 || wire.size_max > LINK_BODY_MAX))
         return -EBADMSG;
@@ -95,6 +114,8 @@ int link_message_read_request(const struct ipc_message *message, struct link_req
     ret_request->head = wire.head == 1;
     ret_request->name = wire.name;
     ret_request->timeout_ms = wire.timeout_ms;
+    ret_request->ready_timeout_ms = wire.ready_timeout_ms;
+    ret_request->held = wire.held;
     ret_request->size_max = wire.size_max;
     ret_request->expected_size = wire.expected_size;
     wire_validator_read(&wire.expected, &ret_request->expected);
@@ -146,9 +167,58 @@ static bool wire_event_ok(const struct wire_event *wire)
            wire_detail_ok(wire->detail);
 }
 
+struct wire_endpoint {
+    char address[LINK_ADDRESS_MAX];
+    uint32_t open;
+    uint64_t answers;
+    uint64_t failures[LINK_FAILURE_COUNT];
+    uint64_t opened;
+    char last_failure[LINK_DETAIL_MAX];
+};
+
+int link_message_send_endpoint(int fd, unsigned index, const struct link_endpoint_state *state)
+{
+    struct wire_endpoint wire;
+    memset(&wire, 0, sizeof wire);
+    memcpy(wire.address, state->address, sizeof wire.address);
+    wire.open = state->open;
+    wire.answers = state->answers;
+    memcpy(wire.failures, state->failures, sizeof wire.failures);
+    wire.opened = state->opened;
+    memcpy(wire.last_failure, state->last_failure, sizeof wire.last_failure);
+    return ipc_send(fd, LINK_STATE, index, &wire, sizeof wire, NULL, 0);
+}
+
+static int read_endpoint(const struct ipc_message *message, struct link_event *ret_event)
+{
+    struct wire_endpoint wire;
+    int r = ipc_message_take(message, &wire, sizeof wire, 0);
+    if (r < 0)
+        return r;
+    if (message->id >= CONFIG_LINK_URLS_MAX || wire.open > 1 ||
+        !ipc_text_ok(wire.address, sizeof wire.address) || !wire_detail_ok(wire.last_failure))
+        return -EBADMSG;
+    for (const char *c = wire.address; *c != '\0'; c++)
+        if (*c < 0x21 || *c > 0x7e)
+            return -EBADMSG;
+    memset(ret_event, 0, sizeof *ret_event);
+    ret_event->kind = LINK_ENDPOINT;
+    ret_event->id = message->id;
+    struct link_endpoint_state *state = &ret_event->endpoint;
+    memcpy(state->address, wire.address, strlen(wire.address));
+    state->open = wire.open == 1;
+    state->answers = wire.answers;
+    memcpy(state->failures, wire.failures, sizeof state->failures);
+    state->opened = wire.opened;
+    memcpy(state->last_failure, wire.last_failure, strlen(wire.last_failure));
+    return 0;
+}
+
 int link_message_read_event(const struct ipc_message *message, struct link_event *ret_event)
 {
     struct wire_event wire;
+    if (message->type == LINK_STATE)
+        return read_endpoint(message, ret_event);
     if (message->type != LINK_EVENT)
         return -EBADMSG;
     int r = ipc_message_take(message, &wire, sizeof wire, 0);

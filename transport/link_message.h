@@ -16,6 +16,7 @@ enum link_message {
     LINK_REQUEST = 0x200, /* to link; for GET with the memory file */
     LINK_CANCEL,          /* to link; no payload */
     LINK_EVENT,           /* to mount */
+    LINK_STATE,           /* to mount: of an address */
 };
 
 enum {
@@ -33,6 +34,10 @@ _must_use_ int link_message_read_request(const struct ipc_message *message,
 _must_use_ int link_message_send_event(int fd, const struct link_event *event);
 _must_use_ int link_message_read_event(const struct ipc_message *message,
                                        struct link_event *ret_event);
+
+/* Of address number `index`. */
+_must_use_ int link_message_send_endpoint(int fd, unsigned index,
+                                          const struct link_endpoint_state *state);
 
 /* Copies a text for the operator, which may quote what the network sent: one line of visible
  * ASCII, the rest as '?'. */

@@ -57,7 +57,7 @@ static void mount_channel_take_request(struct mount_channel *channel, struct tra
         return;
     }
     if (link_message_read_request(message, &request) < 0 ||
-        (!request.head && transfer_check_memfd(message->fds[0]) < 0)) {
+        (!request.head && transfer_check_memfd(message->fds[0], request.held) < 0)) {
         mount_channel_refuse(channel, message->id, LINK_INTERNAL, "malformed request");
         return;
     }
@@ -128,6 +128,24 @@ void mount_channel_send_progress(struct mount_channel *channel, struct transfer 
     event.resumed = transfer->resumed;
     if (link_message_send_event(channel->fd, &event) == 0)
         transfer->progress_told_ms = now_ms;
+}
+
+/* A full socket loses it, as it may lose any progress; the next 202 tells it again. */
+void mount_channel_send_preparing(struct mount_channel *channel, const struct transfer *transfer)
+{
+    struct link_event event;
+    if (channel->fd < 0)
+        return;
+    memset(&event, 0, sizeof event);
+    event.kind = LINK_PROGRESS;
+    event.id = transfer->id;
+    event.status = transfer->event.status;
+    int64_t wait_ms = transfer->resume_at_ms - clock_monotonic_ms();
+    event.retry_after_s = wait_ms > 0 ? (uint32_t)((wait_ms + 999) / 1000) : 0;
+    event.size = transfer->written;
+    event.resumed = transfer->resumed;
+    if (link_message_send_event(channel->fd, &event) < 0)
+        log_debug("kosekifs-mount does not hear that a certificate is being prepared");
 }
 
 bool mount_channel_wants_write(const struct mount_channel *channel,

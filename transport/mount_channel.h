@@ -40,6 +40,9 @@ void mount_channel_send_finished(struct mount_channel *channel, struct transfer_
 void mount_channel_send_progress(struct mount_channel *channel, struct transfer *transfer,
                                  int64_t now_ms);
 
+/* Tells that the link system is preparing it, and when it is asked again. */
+void mount_channel_send_preparing(struct mount_channel *channel, const struct transfer *transfer);
+
 /* What to wait for on the descriptor. */
 bool mount_channel_wants_write(const struct mount_channel *channel,
                                const struct transfer_table *table);

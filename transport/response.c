@@ -5,6 +5,7 @@
  */
 #include "transport/response.h"
 
+#include "transport/digest_header.h"
 #include "transport/http_date.h"
 #include "transport/link_message.h"
 #include "transport/validator.h"
@@ -12,40 +13,36 @@
 #include <string.h>
 #include <strings.h>
 
+/* Those whose names a profile chooses, then HTTP's own. */
 enum response_header {
-    HEADER_LENGTH,
+    HEADER_LENGTH = LINK_HEADER_COUNT,
     HEADER_RANGE,
-    HEADER_ETAG,
-    HEADER_LAST_MODIFIED,
-    HEADER_DATE,
-    HEADER_RETRY_AFTER,
     HEADER_CONTENT_CODING,
     HEADER_TRANSFER_CODING,
     HEADER_COUNT,
 };
 
-static const char *const header_names[HEADER_COUNT] = {
-    [HEADER_LENGTH] = "Content-Length",
-    [HEADER_RANGE] = "Content-Range",
-    [HEADER_ETAG] = "ETag",
-    [HEADER_LAST_MODIFIED] = "Last-Modified",
-    [HEADER_DATE] = "Date",
-    [HEADER_RETRY_AFTER] = "Retry-After",
-    [HEADER_CONTENT_CODING] = "Content-Encoding",
-    [HEADER_TRANSFER_CODING] = "Transfer-Encoding",
-};
+static const char *const framing_names[] = {"Content-Length", "Content-Range", "Content-Encoding",
+                                            "Transfer-Encoding"};
+
+static const char *header_name(const struct response *response, unsigned header)
+{
+    return header < LINK_HEADER_COUNT ? response->profile->names[header]
+                                      : framing_names[header - LINK_HEADER_COUNT];
+}
 
 struct text {
     const char *data;
     size_t size;
 };
 
-void response_init(struct response *response)
+void response_init(struct response *response, const struct link_profile *profile)
 {
     memset(response, 0, sizeof *response);
+    response->profile = profile;
 }
 
-static bool response_saw(const struct response *response, enum response_header header)
+static bool response_saw(const struct response *response, unsigned header)
 {
     return response->seen & (1u << header);
 }
@@ -94,13 +91,16 @@ static bool response_add_status(struct response *response, struct text text)
     size_t header_size = response->header_size;
     if (response->status >= 200 || response->status == 101)
         return response_refuse(response, "a second status line");
-    response_init(response);
+    bool http2 = response->http2;
+    response_init(response, response->profile);
+    response->http2 = http2;
     response->line_count = line_count;
     response->header_size = header_size;
 
     uint64_t status = 0;
-    if (!text_take(&text, "HTTP/1.1 ") && !text_take(&text, "HTTP/1.0 "))
-        return response_refuse(response, "a status line that is not HTTP/1.0 or HTTP/1.1");
+    if (!text_take(&text, "HTTP/1.1 ") && !text_take(&text, "HTTP/1.0 ") &&
+        !(response->http2 && text_take(&text, "HTTP/2 "))) /* made by libcurl of :status */
+        return response_refuse(response, "a status line that is not of HTTP/1.0, 1.1 or 2");
     size_t before = text.size;
     if (!text_take_number(&text, &status) || before - text.size != 3 || status < 100 ||
         status > 599 || (text.size > 0 && text.data[0] != ' '))
@@ -170,15 +170,32 @@ static bool response_add_retry_after(struct response *response, struct text valu
     else if (text_date(value) > 0)
         response->retry_after_date_s = text_date(value);
     else
-        response->seen &= ~(1u << HEADER_RETRY_AFTER);
+        response->seen &= ~(1u << LINK_HEADER_RETRY_AFTER);
     return true;
 }
 
-static bool response_add_header(struct response *response, enum response_header header,
-                                struct text value)
+static bool response_add_digest(struct response *response, struct text value, enum digest_form form)
+{
+    uint8_t digest[SHA256_SIZE];
+    switch (digest_header_parse(value.data, value.size, form, digest)) {
+    case DIGEST_NONE:
+        return true;
+    case DIGEST_MALFORMED:
+        return response_refuse(response, "a malformed digest");
+    case DIGEST_GIVEN:
+        break;
+    }
+    if (response->digest_known && memcmp(response->digest, digest, sizeof digest) != 0)
+        return response_refuse(response, "two digests that differ");
+    response->digest_known = true;
+    memcpy(response->digest, digest, sizeof digest);
+    return true;
+}
+
+static bool response_add_header(struct response *response, unsigned header, struct text value)
 {
     if (response_saw(response, header)) {
-        link_detail_set(response->fault, "two headers %s", header_names[header]);
+        link_detail_set(response->fault, "two headers %s", header_name(response, header));
         return false;
     }
     response->seen |= 1u << header;
@@ -189,24 +206,26 @@ static bool response_add_header(struct response *response, enum response_header 
         return true;
     case HEADER_RANGE:
         return response_add_range(response, value);
-    case HEADER_ETAG:
+    case LINK_HEADER_ETAG:
         return response_add_etag(response, value);
-    case HEADER_LAST_MODIFIED:
+    case LINK_HEADER_LAST_MODIFIED:
         response->validator.last_modified_s = text_date(value);
         return true;
-    case HEADER_DATE:
+    case LINK_HEADER_DATE:
         response->date_s = text_date(value);
         return true;
-    case HEADER_RETRY_AFTER:
+    case LINK_HEADER_RETRY_AFTER:
         return response_add_retry_after(response, value);
+    case LINK_HEADER_REPR_DIGEST:
+        return response_add_digest(response, value, DIGEST_REPR);
+    case LINK_HEADER_DIGEST:
+        return response_add_digest(response, value, DIGEST_PLAIN);
     case HEADER_CONTENT_CODING:
         response->coded = value.size != 8 || strncasecmp(value.data, "identity", 8) != 0;
         return true;
-    case HEADER_TRANSFER_CODING:
-    case HEADER_COUNT:
+    default:
         return true;
     }
-    return true;
 }
 
 static bool name_character(char c)
@@ -239,9 +258,9 @@ static bool response_add_field(struct response *response, struct text line)
            (value.data[value.size - 1] == ' ' || value.data[value.size - 1] == '\t'))
         value.size--;
 
-    for (enum response_header header = 0; header < HEADER_COUNT; header++) {
-        if (strlen(header_names[header]) == name_size &&
-            strncasecmp(header_names[header], line.data, name_size) == 0)
+    for (unsigned header = 0; header < HEADER_COUNT; header++) {
+        const char *name = header_name(response, header);
+        if (strlen(name) == name_size && strncasecmp(name, line.data, name_size) == 0)
             return response_add_header(response, header, value);
     }
     return true;
@@ -361,7 +380,7 @@ static void judge_wait(const struct response *response, int64_t now_s, enum link
 {
     judgement->step = RESPONSE_WAIT;
     judgement->result = result;
-    judgement->retry_after_known = response_saw(response, HEADER_RETRY_AFTER);
+    judgement->retry_after_known = response_saw(response, LINK_HEADER_RETRY_AFTER);
     int64_t wait_s = response->retry_after_s;
     if (response->retry_after_date_s > 0) /* their date against their clock, if they tell it */
         wait_s = response->retry_after_date_s - (response->date_s > 0 ? response->date_s : now_s);
@@ -375,53 +394,60 @@ static void judge_wait(const struct response *response, int64_t now_s, enum link
                                              : "the link system asks us to wait");
 }
 
+/* What the profile says of any other status. */
+static void judge_status(const struct response *response, int64_t now_s,
+                         struct response_judgement *judgement)
+{
+    uint32_t status = response->status;
+    switch ((enum link_meaning)response->profile->meanings[status]) {
+    case LINK_MEANS_NOT_READY:
+        judge_wait(response, now_s, LINK_NOT_READY, judgement);
+        return;
+    case LINK_MEANS_BUSY:
+        judge_wait(response, now_s, LINK_BUSY, judgement);
+        return;
+    case LINK_MEANS_NOT_FOUND:
+        judge_end(judgement, LINK_NOT_FOUND, "");
+        link_detail_set(judgement->detail, "status %u: no such certificate", status);
+        return;
+    case LINK_MEANS_GONE:
+        judge_end(judgement, LINK_GONE, "");
+        link_detail_set(judgement->detail, "status %u: the provision period is over", status);
+        return;
+    case LINK_MEANS_FORBIDDEN:
+        judge_end(judgement, LINK_FORBIDDEN, "");
+        link_detail_set(judgement->detail, "status %u: the link system refuses us", status);
+        return;
+    case LINK_MEANS_UNAVAILABLE:
+        judgement->step = RESPONSE_UNAVAILABLE;
+        judgement->result = LINK_UNREACHABLE;
+        link_detail_set(judgement->detail, "status %u: it does not work now", status);
+        return;
+    case LINK_MEANS_NOTHING:
+    case LINK_MEANS_COUNT:
+        break;
+    }
+    judge_end(judgement, LINK_PROTOCOL, "");
+    link_detail_set(judgement->detail, "status %u%s", status,
+                    status / 100 == 3 ? ": redirects are not followed"
+                    : status == 400   ? ": is our certificate the one it wants?"
+                                      : " means nothing to us");
+}
+
 void response_judge(const struct response *response, const struct response_question *question,
                     int64_t now_s, struct response_judgement *ret_judgement)
 {
     memset(ret_judgement, 0, sizeof *ret_judgement);
     if (response->fault[0] != '\0') {
         judge_end(ret_judgement, LINK_PROTOCOL, response->fault);
-        return;
-    }
-    switch (response->status) {
-    case 200:
+    } else if (response->status == 200) {
         judge_whole(response, question, ret_judgement);
-        return;
-    case 206:
+    } else if (response->status == 206) {
         judge_rest(response, question, ret_judgement);
-        return;
-    case 202:
-        judge_wait(response, now_s, LINK_NOT_READY, ret_judgement);
-        return;
-    case 429:
-    case 503:
-        judge_wait(response, now_s, LINK_BUSY, ret_judgement);
-        return;
-    case 404:
-        judge_end(ret_judgement, LINK_NOT_FOUND, "status 404: no such certificate");
-        return;
-    case 410:
-        judge_end(ret_judgement, LINK_GONE, "status 410: the provision period is over");
-        return;
-    case 401:
-    case 403:
-        judge_end(ret_judgement, LINK_FORBIDDEN, "");
-        link_detail_set(ret_judgement->detail, "status %u: the link system refuses us",
-                        response->status);
-        return;
-    case 416:
-        if (question->offset > 0) {
-            ret_judgement->step = RESPONSE_AFRESH;
-            link_detail_set(ret_judgement->detail, "status 416: the range is refused");
-            return;
-        }
-        break;
-    default:
-        break;
+    } else if (response->status == 416 && question->offset > 0) {
+        ret_judgement->step = RESPONSE_AFRESH;
+        link_detail_set(ret_judgement->detail, "status 416: the range is refused");
+    } else {
+        judge_status(response, now_s, ret_judgement);
     }
-    judge_end(ret_judgement, LINK_PROTOCOL, "");
-    link_detail_set(ret_judgement->detail, "status %u%s", response->status,
-                    response->status / 100 == 3 ? ": redirects are not followed"
-                    : response->status == 400   ? ": is our certificate the one it wants?"
-                                                : " means nothing to us");
 }

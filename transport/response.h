@@ -1,12 +1,14 @@
 /*
  * What the link system answered, and what follows from it; no network in here. Header lines are
  * taken one by one as they come, from hostile hands; once the header is complete, the answer is
- * judged against what was asked. The meaning of each status is docs/link-protocol.md's.
+ * judged against what was asked. Names of headers and the meaning of each status are the profile's.
  */
 #ifndef TRANSPORT_RESPONSE_H
 #define TRANSPORT_RESPONSE_H
 
+#include "base/crypto.h"
 #include "transport/link_client.h"
+#include "transport/link_profile.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,6 +23,8 @@ enum {
 /* One answer under construction. Zeroed by response_init(); read only through these calls, but for
  * `status`. */
 struct response {
+    const struct link_profile *profile;
+    bool http2;      /* may be: set behind response_init() */
     uint32_t status; /* 0 until a status line came */
     unsigned line_count;
     size_t header_size;
@@ -35,10 +39,13 @@ struct response {
     int64_t retry_after_s;      /* delta-seconds */
     int64_t retry_after_date_s; /* or HTTP-date; 0 = none */
     bool coded;
+    bool digest_known;
+    uint8_t digest[SHA256_SIZE]; /* SHA-256 of the whole representation, as announced */
     char fault[LINK_DETAIL_MAX]; /* empty = makes sense so far */
 };
 
-void response_init(struct response *response);
+/* The profile must outlive the response. */
+void response_init(struct response *response, const struct link_profile *profile);
 
 /* Takes one line with or without its CRLF. False once the header makes no sense: there is no need
  * to read on. */
@@ -56,12 +63,13 @@ struct response_question {
 };
 
 enum response_step {
-    RESPONSE_END,     /* there is nothing more to get: `result` */
-    RESPONSE_HEADERS, /* HEAD answered: `result` is LINK_OK */
-    RESPONSE_WHOLE,   /* the body follows from its first byte: throw away what is held */
-    RESPONSE_REST,    /* the body follows from `offset` */
-    RESPONSE_WAIT,    /* ask again later; `result` if the deadline comes before */
-    RESPONSE_AFRESH,  /* ask again without Range: what is held is of no more use */
+    RESPONSE_END,         /* there is nothing more to get: `result` */
+    RESPONSE_HEADERS,     /* HEAD answered: `result` is LINK_OK */
+    RESPONSE_WHOLE,       /* the body follows from its first byte: throw away what is held */
+    RESPONSE_REST,        /* the body follows from `offset` */
+    RESPONSE_WAIT,        /* ask again later; `result` if the deadline comes before */
+    RESPONSE_AFRESH,      /* ask again without Range: what is held is of no more use */
+    RESPONSE_UNAVAILABLE, /* this address does not work now; `result` if none does */
 };
 
 struct response_judgement {

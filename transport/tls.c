@@ -253,11 +253,12 @@ int tls_init(struct tls *tls, const struct config_link *config, int issuers_fd, 
 {
     memset(tls, 0, sizeof *tls);
     int r = tls_read_settings(tls, config, fault);
-    if (r == 0)
+    /* What is not given was waived: base/config.c. */
+    if (r == 0 && config->ca_file[0])
         r = tls_read_issuers(tls, config->ca_file, issuers_fd, fault);
-    if (r == 0)
+    if (r == 0 && config->certificate_file[0])
         r = tls_read_certificates(tls, config->certificate_file, certificates_fd, fault);
-    if (r == 0) {
+    if (r == 0 && tls->certificate) {
         r = sign_provider_key(channel, X509_get0_pubkey(tls->certificate), &tls->key);
         if (r < 0)
             tls_fault(fault, "[link] certificate_file %s: no key object for it: %s",
@@ -282,6 +283,8 @@ static CURLcode tls_fill_context(CURL *easy, void *context, void *user)
 {
     struct tls *tls = user;
     (void)easy;
+    if (!tls->certificate)
+        return CURLE_OK;
     tls->certificate_expired = X509_cmp_current_time(X509_get0_notAfter(tls->certificate)) <= 0;
     if (tls->certificate_expired)
         return CURLE_SSL_CERTPROBLEM;
@@ -294,7 +297,7 @@ CURLcode tls_apply(struct tls *tls, CURL *easy)
 {
     struct curl_blob issuers = {
         .data = tls->issuers, .len = tls->issuers_size, .flags = CURL_BLOB_NOCOPY};
-    CURLcode code = curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &issuers);
+    CURLcode code = tls->issuers ? curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &issuers) : CURLE_OK;
     if (code == CURLE_OK) /* Debian's libcurl has a default of its own */
         code = curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
     if (code == CURLE_OK)

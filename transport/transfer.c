@@ -29,6 +29,12 @@ struct transfer *transfer_new(uint64_t id, const struct link_request *request, i
     transfer->deadline_result = LINK_TIMED_OUT;
     transfer->event.kind = LINK_DONE;
     transfer->event.id = id;
+    if (request->held > 0) {
+        transfer->written = request->held;
+        transfer->size = request->expected_size;
+        transfer->size_known = true;
+        transfer->held = request->expected;
+    }
     return transfer;
 }
 
@@ -40,7 +46,7 @@ struct transfer *transfer_free(struct transfer *transfer)
     return NULL;
 }
 
-int transfer_check_memfd(int fd)
+int transfer_check_memfd(int fd, uint64_t held)
 {
     struct stat st;
     /* Files of other kinds have no seals (EINVAL); other files on tmpfs bear F_SEAL_SEAL. */
@@ -50,7 +56,7 @@ int transfer_check_memfd(int fd)
         return -EPERM;
     if ((flags & O_ACCMODE) != O_RDWR || (flags & O_APPEND)) /* pwrite() would append */
         return -EPERM;
-    return S_ISREG(st.st_mode) && st.st_size == 0 ? 0 : -EPERM;
+    return S_ISREG(st.st_mode) && (uint64_t)st.st_size == held ? 0 : -EPERM;
 }
 
 bool transfer_has_rest(const struct transfer *transfer)
@@ -80,23 +86,53 @@ static int transfer_drop_body(struct transfer *transfer)
     transfer->written = 0;
     transfer->size = 0;
     transfer->size_known = false;
+    transfer->digest_known = false;
     memset(&transfer->held, 0, sizeof transfer->held);
     return 0;
 }
 
-int transfer_begin_body(struct transfer *transfer, bool whole, uint64_t size,
-                        const struct link_validator *validator, int64_t date_s)
+/* A rest that announces another digest than the beginning did belongs to something else; the
+ * comparison at the end shows it, whichever of the two counts. */
+static void transfer_note_digest(struct transfer *transfer, const struct response *response)
 {
-    if (!whole)
-        return 0;
-    int r = transfer_drop_body(transfer);
-    if (r < 0)
-        return r;
-    transfer->size = size;
-    transfer->size_known = true;
-    transfer->held = *validator;
-    transfer->held_date_s = date_s;
+    if (!response->digest_known || transfer->digest_known)
+        return;
+    transfer->digest_known = true;
+    memcpy(transfer->digest, response->digest, sizeof transfer->digest);
+}
+
+int transfer_begin_body(struct transfer *transfer, bool whole, uint64_t size,
+                        const struct response *response)
+{
+    if (whole) {
+        int r = transfer_drop_body(transfer);
+        if (r < 0)
+            return r;
+        transfer->size = size;
+        transfer->size_known = true;
+        transfer->held = response->validator;
+        transfer->held_date_s = response_date(response);
+    } else if (transfer->held_date_s == 0) {
+        transfer->held_date_s = response_date(response); /* what is held came with the request */
+    }
+    transfer_note_digest(transfer, response);
     return 0;
+}
+
+bool transfer_digest_agrees(const struct transfer *transfer)
+{
+    uint8_t digest[SHA256_SIZE], piece[64 * 1024];
+    if (!transfer->digest_known || !transfer->size_known || transfer->written != transfer->size)
+        return true;
+    _cleanup_sha256_stream_ struct sha256_stream *stream = sha256_stream_new();
+    for (uint64_t at = 0; stream && at < transfer->size;) {
+        ssize_t n = pread(transfer->memfd, piece, sizeof piece, (off_t)at);
+        if (n <= 0 || sha256_stream_update(stream, piece, (size_t)n) < 0)
+            return false;
+        at += (uint64_t)n;
+    }
+    return stream && sha256_stream_finish(stream, digest) == 0 &&
+           memcmp(digest, transfer->digest, sizeof digest) == 0;
 }
 
 int transfer_write(struct transfer *transfer, const void *data, size_t size)
@@ -177,6 +213,11 @@ static void conclude_wait(struct transfer *transfer, const struct response_judge
     wait_ms = backoff_spread_ms(wait_ms, random);
 
     transfer->event.retry_after_s = judgement->retry_after_s;
+    if (judgement->result == LINK_NOT_READY) {
+        int64_t ready_ms = transfer->begun_ms + transfer->request.ready_timeout_ms;
+        transfer->preparing = true;
+        transfer->deadline_ms = ready_ms > transfer->deadline_ms ? ready_ms : transfer->deadline_ms;
+    }
     transfer_expect(transfer, judgement->result, judgement->detail);
     if (now_ms + wait_ms >= transfer->deadline_ms)
         transfer_finish(transfer, judgement->result, judgement->detail);
@@ -186,10 +227,11 @@ static void conclude_wait(struct transfer *transfer, const struct response_judge
 
 /* Cut, or told to begin afresh: once more, as often as the configuration lets us. */
 static void conclude_cut(struct transfer *transfer, bool afresh, uint64_t received,
-                         const char *detail, unsigned resume_max, int64_t now_ms, uint32_t random)
+                         const char *detail, const struct transfer_limits *limits, int64_t now_ms,
+                         uint32_t random)
 {
     transfer_expect(transfer, LINK_TIMED_OUT, detail);
-    if (transfer->resumed >= resume_max) {
+    if (transfer->resumed >= limits->resume_max) {
         char text[LINK_DETAIL_MAX];
         link_detail_set(text, "given up after %u resumptions; last: %s", transfer->resumed, detail);
         transfer_finish(transfer, LINK_UNREACHABLE, text);
@@ -208,8 +250,60 @@ static void conclude_cut(struct transfer *transfer, bool afresh, uint64_t receiv
     transfer_wait(transfer, now_ms, backoff_next_ms(&transfer->backoff, random));
 }
 
+/* True if there is an address that has not been tried in this round; else a new round begins. */
+static bool note_tried(struct transfer *transfer, const struct transfer_limits *limits)
+{
+    transfer->tried |= 1u << transfer->endpoint;
+    if ((unsigned)__builtin_popcount(transfer->tried) < limits->endpoints)
+        return true;
+    transfer->tried = 0;
+    return false;
+}
+
+/* An answer that says nothing about the certificate. */
+static bool asks_for_another(const struct attempt_outcome *outcome)
+{
+    return outcome->judgement.step == RESPONSE_UNAVAILABLE ||
+           (outcome->judgement.step == RESPONSE_WAIT && outcome->judgement.result == LINK_BUSY);
+}
+
+/* The address did not do: the next one at once. When none is left in this round, a few more rounds,
+ * for somebody is waiting in open(2); `hopeless` means that another would end like this one. A
+ * transfer that has come some way is worth more patience: the line was there a moment ago. */
+static void conclude_unconnected(struct transfer *transfer, enum link_result result,
+                                 const char *detail, bool hopeless,
+                                 const struct transfer_limits *limits, int64_t now_ms,
+                                 uint32_t random)
+{
+    if (note_tried(transfer, limits)) {
+        transfer_expect(transfer, LINK_TIMED_OUT, detail);
+        transfer_wait(transfer, now_ms, 0);
+        return;
+    }
+    if (transfer_has_rest(transfer) && !hopeless) {
+        conclude_cut(transfer, false, 0, detail, limits, now_ms, random);
+        return;
+    }
+    transfer_expect(transfer, LINK_TIMED_OUT, detail);
+    if (hopeless || ++transfer->connect_failures >= TRANSFER_QUICK_TRIES)
+        transfer_finish(transfer, result, detail);
+    else
+        transfer_wait(transfer, now_ms, backoff_next_ms(&transfer->backoff, random));
+}
+
+/* All bytes came, and are not those announced: the line or a box on it changed them. */
+static void conclude_digest(struct transfer *transfer, const struct transfer_limits *limits,
+                            int64_t now_ms, uint32_t random)
+{
+    static const char detail[] = "the body does not have the digest that was announced";
+    if (++transfer->digest_failures >= TRANSFER_QUICK_TRIES)
+        transfer_finish(transfer, LINK_PROTOCOL, detail);
+    else
+        conclude_cut(transfer, true, 0, detail, limits, now_ms, random);
+}
+
 static void conclude_judged(struct transfer *transfer, const struct attempt_outcome *outcome,
-                            unsigned resume_max, int64_t now_ms, uint32_t random)
+                            const struct transfer_limits *limits, int64_t now_ms, uint32_t random)
 {
     const struct response_judgement *judgement = &outcome->judgement;
     switch (judgement->step) {
@@ -224,66 +318,80 @@ static void conclude_judged(struct transfer *transfer, const struct attempt_outc
         return;
     case RESPONSE_WHOLE:
     case RESPONSE_REST:
+        if (outcome->digest_wrong) {
+            conclude_digest(transfer, limits, now_ms, random);
+            return;
+        }
         if (transfer->size_known && transfer->written == transfer->size) {
             transfer->event.validator = transfer->held;
             transfer->event.date_s = transfer->held_date_s;
             transfer_finish(transfer, LINK_OK, "");
             return;
         }
-        conclude_cut(transfer, false, outcome->received, "the body ended too early", resume_max,
-                     now_ms, random);
+        conclude_cut(transfer, false, outcome->received, "the body ended too early", limits, now_ms,
+                     random);
         return;
     case RESPONSE_WAIT:
+        if (judgement->result == LINK_BUSY && note_tried(transfer, limits)) {
+            transfer_expect(transfer, judgement->result, judgement->detail);
+            transfer_wait(transfer, now_ms, 0);
+            return;
+        }
         conclude_wait(transfer, judgement, now_ms, random);
         return;
     case RESPONSE_AFRESH:
-        conclude_cut(transfer, true, 0, judgement->detail, resume_max, now_ms, random);
+        conclude_cut(transfer, true, 0, judgement->detail, limits, now_ms, random);
+        return;
+    case RESPONSE_UNAVAILABLE:
+        conclude_unconnected(transfer, judgement->result, judgement->detail, false, limits, now_ms,
+                             random);
         return;
     }
 }
 
-/* Name, connect, handshake: a few quick tries, for somebody is waiting in open(2). A transfer that
- * has come some way is worth more patience: the line was there a moment ago. */
-static void conclude_unconnected(struct transfer *transfer, enum link_result result,
-                                 const char *detail, unsigned resume_max, int64_t now_ms,
-                                 uint32_t random)
+void transfer_hold(struct transfer *transfer, enum link_result result, const char *detail,
+                   int64_t at_ms)
 {
-    if (transfer_has_rest(transfer)) {
-        conclude_cut(transfer, false, 0, detail, resume_max, now_ms, random);
+    transfer->tried = 0;
+    if (!transfer_has_rest(transfer) && !transfer->preparing) {
+        transfer_finish(transfer, result, detail);
         return;
     }
-    transfer_expect(transfer, LINK_TIMED_OUT, detail);
-    if (++transfer->connect_failures >= TRANSFER_QUICK_TRIES)
-        transfer_finish(transfer, result, detail);
-    else
-        transfer_wait(transfer, now_ms, backoff_next_ms(&transfer->backoff, random));
+    transfer_expect(transfer, result, detail);
+    transfer->state = TRANSFER_WAITING;
+    transfer->resume_at_ms = at_ms;
 }
 
 void transfer_conclude(struct transfer *transfer, const struct attempt_outcome *outcome,
-                       unsigned resume_max, int64_t now_ms, uint32_t random)
+                       const struct transfer_limits *limits, int64_t now_ms, uint32_t random)
 {
-    if (outcome->status > 0) {
+    if (outcome->status > 0)
         transfer->event.status = outcome->status;
+    if (outcome->status > 0 && !asks_for_another(outcome)) {
         transfer->connect_failures = 0;
+        transfer->tried = 0;
     }
     switch (outcome->end) {
     case ATTEMPT_JUDGED:
-        conclude_judged(transfer, outcome, resume_max, now_ms, random);
+        conclude_judged(transfer, outcome, limits, now_ms, random);
         return;
     case ATTEMPT_CUT:
-        conclude_cut(transfer, false, outcome->received, outcome->detail, resume_max, now_ms,
-                     random);
+        if (outcome->status == 0) /* silence: elsewhere, if there is an elsewhere */
+            note_tried(transfer, limits);
+        conclude_cut(transfer, false, outcome->received, outcome->detail, limits, now_ms, random);
         return;
+    case ATTEMPT_UNRESOLVED:
     case ATTEMPT_UNREACHABLE:
-        conclude_unconnected(transfer, LINK_UNREACHABLE, outcome->detail, resume_max, now_ms,
+        conclude_unconnected(transfer, LINK_UNREACHABLE, outcome->detail, false, limits, now_ms,
                              random);
         return;
     case ATTEMPT_HANDSHAKE:
-        conclude_unconnected(transfer, LINK_TLS_FAILED, outcome->detail, resume_max, now_ms,
+        conclude_unconnected(transfer, LINK_TLS_FAILED, outcome->detail, false, limits, now_ms,
                              random);
         return;
     case ATTEMPT_DISTRUSTED:
-        transfer_finish(transfer, LINK_TLS_FAILED, outcome->detail);
+        conclude_unconnected(transfer, LINK_TLS_FAILED, outcome->detail, true, limits, now_ms,
+                             random);
         return;
     case ATTEMPT_UNSIGNED: /* kosekifs-keys is being restarted: that takes moments, not tries */
         transfer_expect(transfer, LINK_TLS_FAILED, outcome->detail);

@@ -48,9 +48,15 @@ struct transfer {
     uint64_t size;           /* of the representation, once an answer said so */
     bool size_known;
     struct link_validator held; /* validator of what is held */
-    int64_t held_date_s;        /* its date: a 206 need not repeat it */
+    bool digest_known;
+    uint8_t digest[SHA256_SIZE]; /* of the representation, as an answer announced it */
+    int64_t held_date_s;         /* its date: a 206 need not repeat it */
     struct backoff backoff;
-    unsigned connect_failures;
+    uint32_t tried;            /* bit mask of addresses that failed in this round */
+    unsigned endpoint;         /* of the attempt that is under way */
+    unsigned connect_failures; /* rounds in which no address did */
+    unsigned digest_failures;
+    bool preparing; /* the link system has it made; told to kosekifs-mount */
     unsigned resumed;
     enum link_result deadline_result; /* what it is called when the deadline comes */
     char deadline_detail[LINK_DETAIL_MAX];
@@ -67,7 +73,8 @@ struct transfer {
 enum attempt_end {
     ATTEMPT_JUDGED,      /* an answer came to its end, or was left for its judgement's sake */
     ATTEMPT_CUT,         /* the connection broke or stalled after the request was sent */
-    ATTEMPT_UNREACHABLE, /* name or connect */
+    ATTEMPT_UNRESOLVED,  /* the name is not known */
+    ATTEMPT_UNREACHABLE, /* connect */
     ATTEMPT_HANDSHAKE,   /* TLS broke off; another try may do better */
     ATTEMPT_DISTRUSTED,  /* the peer is not the one we trust; no try will do better */
     ATTEMPT_UNSIGNED,    /* kosekifs-keys did not sign */
@@ -82,6 +89,7 @@ struct attempt_outcome {
     int error;         /* INTERNAL: negative errno */
     int64_t date_s;
     struct link_validator validator;
+    bool digest_wrong;                   /* the body is complete and not what was announced */
     struct response_judgement judgement; /* JUDGED; CUT after a judgement: as far as it came */
     char detail[LINK_DETAIL_MAX];        /* other ends */
 };
@@ -91,9 +99,9 @@ struct transfer *transfer_new(uint64_t id, const struct link_request *request, i
                               int64_t now_ms);
 struct transfer *transfer_free(struct transfer *transfer);
 
-/* 0 if fd may take a body: an empty memory file without seals, open for reading and writing;
- * else -EPERM. */
-_must_use_ int transfer_check_memfd(int fd);
+/* 0 if fd may take a body: a memory file without seals, open for reading and writing, that holds
+ * `held` bytes; else -EPERM. */
+_must_use_ int transfer_check_memfd(int fd, uint64_t held);
 
 /* True if the next exchange should ask for the rest only. */
 bool transfer_has_rest(const struct transfer *transfer);
@@ -102,13 +110,24 @@ void transfer_question(const struct transfer *transfer, struct response_question
 
 /* A body begins, from its first byte (`size` bytes in all) or from where the last one stopped. */
 _must_use_ int transfer_begin_body(struct transfer *transfer, bool whole, uint64_t size,
-                                   const struct link_validator *validator, int64_t date_s);
+                                   const struct response *response);
+/* The digest of what is held, if one was announced and all is there: false if it differs. */
+bool transfer_digest_agrees(const struct transfer *transfer);
 /* Bytes of the body; never beyond its size. */
 _must_use_ int transfer_write(struct transfer *transfer, const void *data, size_t size);
 
-/* An exchange ended: WAITING or FINISHED after this. `resume_max` is the configured ceiling. */
+struct transfer_limits {
+    unsigned resume_max;
+    unsigned endpoints; /* how many addresses there are */
+};
+
+/* An exchange ended: WAITING or FINISHED after this. */
 void transfer_conclude(struct transfer *transfer, const struct attempt_outcome *outcome,
-                       unsigned resume_max, int64_t now_ms, uint32_t random);
+                       const struct transfer_limits *limits, int64_t now_ms, uint32_t random);
+/* No address lets a request through before `at_ms`: WAITING if the line was there a moment ago,
+ * else FINISHED. */
+void transfer_hold(struct transfer *transfer, enum link_result result, const char *detail,
+                   int64_t at_ms);
 /* The deadline came, whatever the state; an exchange under way was broken off. */
 void transfer_expire(struct transfer *transfer);
 /* FINISHED with this result. */

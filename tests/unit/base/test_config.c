@@ -133,7 +133,19 @@ static void single_mistakes(void **state)
         "[mount]\nquota = 1G\n  2G",
         "[mount]\nquota = 65G",
         "[mount]\nopen_timeout = 1s",
-        "[link]\nurl = https://a/{name}",
+        "[link]\nurl = http://a/{name}",
+        "[link]\nhttp = 3",
+        "[link]\naddress_family = 5",
+        "[link]\ninterface = eth0/1",
+        "[link]\nsource_address = here",
+        "[link]\nresolve = link.example",
+        "[link]\nresolve = link.example=",
+        "[link]\nresolve = link.example=10.0.0.1,",
+        "[link]\nresolve = link.example=10.0.0.256",
+        "[link]\nprofile = profile.conf",
+        "[waivers]\nlink_encryption = yes",
+        "[waivers]\nlink_encryption = same machine room\n[link]\nurl = http://a/{name}",
+        "[waivers]\nlink_anything = same machine room",
         "[link]\nserver_pin = sha256//AAAA",
         "[link]\nserver_pin = AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
         "[link]\nserver_pin = " PIN "x",
@@ -181,7 +193,7 @@ static void urls(void **state)
         "file:///{name}",          "https://a/\"{name}",
     };
     static const char *const good[] = {"https://a/{name}", "https://[::1]:8443/x/{name}?y=z",
-                                       "https://a/?n={name}", "https://a/@/{name}"};
+                                       "https://a/?n={name}"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0] + sizeof good / sizeof good[0]; i++) {
         bool accepted = i >= sizeof bad / sizeof bad[0];
         const char *url = accepted ? good[i - sizeof bad / sizeof bad[0]] : bad[i];
@@ -250,7 +262,8 @@ static void all_mistakes_at_once(void **state)
         "1: stray stands above the first [section]\n",
         "3: [mount] body_max: \"lots\" is not a number such as 100, 64K, 32M or 1G\n",
         "4: unknown key colour in section [mount]\n",
-        "6: [link] url does not start with https://\n",
+        "6: [link] url: \"ftp://a/{name}\" starts with neither https:// nor http://\n",
+        "6: [link] url is missing",
         "8: unknown section [extra]\n",
         "0: [link] ca_file is missing",
         "0: [link] certificate_file is missing",

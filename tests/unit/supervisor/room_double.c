@@ -10,6 +10,7 @@
 #include "fs/alerts.h"
 #include "fs/mount_setup.h"
 #include "base/keys_setup.h"
+#include "transport/link_setup.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -259,7 +260,7 @@ static size_t setup_size(void)
         return sizeof(struct mount_setup);
     if (strcmp(role, "keys") == 0)
         return sizeof(struct keys_setup);
-    return strcmp(role, "link") == 0 ? sizeof(struct config_link) : 0;
+    return strcmp(role, "link") == 0 ? sizeof(struct link_setup) : 0;
 }
 
 int main(void)

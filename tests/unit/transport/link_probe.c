@@ -4,6 +4,8 @@
  *
  *   link=PROGRAM keys=PROGRAM|absent|mute|garbage|refuse url= ca= cert= key= master= pin= tls_min=
  *   connect_timeout= low_speed_bytes= low_speed_time= connections_max= resume_max= few_files=
+ *   profile= http= resolve= source_address= interface= address_family= breaker_failures=
+ *   breaker_time= requests_per_second= bytes_per_second= waive_authentication= waive_encryption=
  *
  * Commands: see command_table. Each event is printed as a JSON object; a request's memory file is
  * sealed and digested once it is done.
@@ -18,6 +20,7 @@
 #include "base/keys_setup.h"
 #include "transport/link_client.h"
 #include "transport/link_message.h"
+#include "transport/link_setup.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -29,7 +32,8 @@
 enum { IDS_MAX = 8192, LINE_SIZE = 4096, WORDS_MAX = 12 };
 
 struct probe {
-    struct config_link config;
+    struct link_setup setup;
+    const char *profile;
     const char *link_program;
     const char *keys_program;
     const char *tls_key;
@@ -78,8 +82,28 @@ static void add_body(struct json *json, int memfd)
         probe_die("json", ENOMEM);
 }
 
+static void print_endpoint(const struct link_event *event)
+{
+    const struct link_endpoint_state *state = &event->endpoint;
+    struct json *json = event_new("endpoint");
+    int r = json_set_integer(json, "index", (int64_t)event->id);
+    r |= json_set_text(json, "address", state->address);
+    r |= json_set_bool(json, "open", state->open);
+    r |= json_set_integer(json, "answers", (int64_t)state->answers);
+    r |= json_set_integer(json, "opened", (int64_t)state->opened);
+    for (unsigned i = 0; i < LINK_FAILURE_COUNT; i++)
+        r |= json_set_integer(json, link_failure_text(i), (int64_t)state->failures[i]);
+    if (r < 0)
+        probe_die("json", ENOMEM);
+    print_json(json);
+}
+
 static void print_event(struct probe *probe, const struct link_event *event)
 {
+    if (event->kind == LINK_ENDPOINT) {
+        print_endpoint(event);
+        return;
+    }
     struct json *json = event_new(event->kind == LINK_DONE ? "done" : "progress");
     int r = json_set_integer(json, "id", (int64_t)event->id);
     r |= json_set_text(json, "result", link_result_text(event->result));
@@ -129,7 +153,7 @@ static void start_real_keys(struct probe *probe, int fd)
 {
     char text[ROOM_TEXT_MAX + 1];
     const struct keys_setup setup = {.keys = {.master_key = "/master", .tls_key = "/tls"}};
-    int files[3] = {probe_sealed_file(probe->config.certificate_file),
+    int files[3] = {probe_sealed_file(probe->setup.link.certificate_file),
                     open(probe->master_key, O_RDONLY | O_CLOEXEC),
                     open(probe->tls_key, O_RDONLY | O_CLOEXEC)};
     if (files[1] < 0 || files[2] < 0)
@@ -443,7 +467,7 @@ static void take_setting(struct probe *probe, char *argument)
     if (!value)
         probe_die(argument, EINVAL);
     *value++ = '\0';
-    struct config_link *config = &probe->config;
+    struct config_link *config = &probe->setup.link;
     if (strcmp(argument, "link") == 0)
         probe->link_program = value;
     else if (strcmp(argument, "keys") == 0)
@@ -470,6 +494,32 @@ static void take_setting(struct probe *probe, char *argument)
         config->low_speed_time = atoll(value);
     else if (strcmp(argument, "connections_max") == 0)
         config->connections_max = atoll(value);
+    else if (strcmp(argument, "breaker_failures") == 0)
+        config->breaker_failures = atoll(value);
+    else if (strcmp(argument, "breaker_time") == 0)
+        config->breaker_time = atoll(value);
+    else if (strcmp(argument, "requests_per_second") == 0)
+        config->requests_per_second = atoll(value);
+    else if (strcmp(argument, "bytes_per_second") == 0)
+        config->bytes_per_second = atoll(value);
+    else if (strcmp(argument, "http") == 0)
+        take_text(config->http, sizeof config->http, value);
+    else if (strcmp(argument, "resolve") == 0)
+        take_text(config->resolve, sizeof config->resolve, value);
+    else if (strcmp(argument, "source_address") == 0)
+        take_text(config->source_address, sizeof config->source_address, value);
+    else if (strcmp(argument, "interface") == 0)
+        take_text(config->interface, sizeof config->interface, value);
+    else if (strcmp(argument, "address_family") == 0)
+        take_text(config->address_family, sizeof config->address_family, value);
+    else if (strcmp(argument, "profile") == 0)
+        probe->profile = value;
+    else if (strcmp(argument, "waive_authentication") == 0)
+        take_text(probe->setup.waivers.link_authentication,
+                  sizeof probe->setup.waivers.link_authentication, value);
+    else if (strcmp(argument, "waive_encryption") == 0)
+        take_text(probe->setup.waivers.link_encryption, sizeof probe->setup.waivers.link_encryption,
+                  value);
     else if (strcmp(argument, "few_files") == 0)
         probe->few_files = strtoul(value, NULL, 10);
     else if (strcmp(argument, "resume_max") == 0)
@@ -478,15 +528,24 @@ static void take_setting(struct probe *probe, char *argument)
         probe_die(argument, EINVAL);
 }
 
+static void print_mistake(void *context, const char *file, int line, const char *text)
+{
+    (void)context;
+    fprintf(stderr, "link_probe: %s:%d: %s\n", file, line, text);
+}
+
 int main(int argc, char **argv)
 {
     static struct probe probe = {
-        .config = {.tls_min = "1.3",
-                   .connect_timeout = 5000,
-                   .low_speed_bytes = 1024,
-                   .low_speed_time = 10000,
-                   .connections_max = 8,
-                   .resume_max = 100},
+        .setup.link = {.tls_min = "1.3",
+                       .http = "1.1",
+                       .address_family = "any",
+                       .connect_timeout = 5000,
+                       .low_speed_bytes = 1024,
+                       .low_speed_time = 10000,
+                       .connections_max = 8,
+                       .resume_max = 100,
+                       .breaker_time = 5000},
         .keys_program = "absent",
         .keys = {.fd = -1},
         .sign_fd = -1,
@@ -503,10 +562,17 @@ int main(int argc, char **argv)
     if (setrlimit(RLIMIT_NOFILE, &files_max) < 0)
         probe_die("setrlimit", errno);
 
-    int files[2] = {probe_sealed_file(probe.config.ca_file),
-                    probe_sealed_file(probe.config.certificate_file)};
+    const struct config_link *link = &probe.setup.link;
+    int files[LINK_FD_COUNT] = {
+        [LINK_FD_ISSUERS] = probe_sealed_file(*link->ca_file ? link->ca_file : "/dev/null"),
+        [LINK_FD_CERTIFICATES] =
+            probe_sealed_file(*link->certificate_file ? link->certificate_file : "/dev/null")};
+    link_profile_default(&probe.setup.profile);
+    if (probe.profile &&
+        link_profile_read(probe.profile, print_mistake, NULL, &probe.setup.profile) < 0)
+        return 3;
     probe_room_start(probe.link_program, &probe.link);
-    probe_room_setup(&probe.link, &probe.config, sizeof probe.config, files, 2);
+    probe_room_setup(&probe.link, &probe.setup, sizeof probe.setup, files, LINK_FD_COUNT);
     if (!probe_room_answer(&probe.link, text)) {
         struct json *json = event_new("failed");
         if (json_set_text(json, "text", text) < 0)

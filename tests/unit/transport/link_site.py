@@ -173,7 +173,7 @@ http {{
   log_format asked '$ssl_client_verify $ssl_protocol $request_method $uri $status $http_range';
   access_log {home}/access.log asked;
   server {{
-    listen 127.0.0.1:{port} ssl; root {root};
+    listen 127.0.0.1:{port} {listen}; root {root};
     ssl_certificate {pki}/server.pem; ssl_certificate_key {pki}/server.key;
     ssl_client_certificate {pki}/ca.pem; ssl_verify_client on; ssl_protocols TLSv1.3;
     limit_rate {limit_rate};
@@ -190,12 +190,13 @@ def free_port():
 class Nginx:
     """nginx serving `root`, which wants a client certificate."""
 
-    def __init__(self, home, root, pki, limit_rate=0):
+    def __init__(self, home, root, pki, limit_rate=0, listen="ssl"):
         home.mkdir(parents=True)
         self.port, self.home = free_port(), home
-        self.url = f"https://127.0.0.1:{self.port}/{{name}}"
+        scheme = "https" if "ssl" in listen else "http"
+        self.url = f"{scheme}://127.0.0.1:{self.port}/{{name}}"
         (home / "nginx.conf").write_text(NGINX.format(
-            home=home, port=self.port, root=root, pki=pki.directory, limit_rate=limit_rate,
+            home=home, port=self.port, root=root, listen=listen, pki=pki.directory, limit_rate=limit_rate,
             user="user root;" if os.geteuid() == 0 else ""))
         self.process = start(
             ["/usr/sbin/nginx", "-e", home / "error.log", "-p", home, "-c", home / "nginx.conf"])
@@ -220,11 +221,12 @@ class Probe:
     """kosekifs-link, with the probe as its supervisor and kosekifs-mount."""
 
     def __init__(self, pki, url, client="client", keys=KEYS, ca="ca", environment=None, **settings):
-        settings = {"link": LINK, "keys": keys, "url": url, "ca": pki.path(ca + ".pem"),
+        settings = {"link": LINK, "keys": keys, "url": url,
+                    "ca": pki.path(ca + ".pem") if ca else "",
                     "cert": pki.path(client + ".pem"), "key": pki.path(client + ".key"),
                     "master": pki.path("master.key"), **settings}
         self.events, self.others = {}, queue.Queue()
-        self.progress = []
+        self.progress, self.endpoints = [], {}
         self.arrived = threading.Condition()
         self.next_id = 0
         self.process = start(
@@ -243,6 +245,8 @@ class Probe:
                     self.events[event["id"]] = dict(event, at=time.monotonic())
                 elif event["event"] == "progress":
                     self.progress.append(event)
+                elif event["event"] == "endpoint":
+                    self.endpoints[event["index"]] = event
                 else:
                     self.others.put(event)
                 self.arrived.notify_all()
