@@ -151,7 +151,8 @@ struct flight *shares_next(struct shares *shares, enum share_queue queue, bool l
     struct share *share;
     struct flight *next = NULL;
     uint64_t fewest = UINT64_MAX;
-    TAILQ_FOREACH (share, &shares->ring, ring) {
+    TAILQ_FOREACH(share, &shares->ring, ring)
+    {
         if (share->serving >= fewest)
             continue;
         struct flight *flight = first_of(share, queue, large_too);

@@ -207,7 +207,7 @@ static bool loop_find_endpoint(struct link_loop *loop, struct transfer *transfer
  * way it need not be all, or a large one would keep small ones from ever beginning. */
 static bool loop_has_width(struct link_loop *loop, int64_t now_ms, int64_t *ret_at_ms)
 {
-    enum { OWED_BESIDE_OTHERS_MS = 2000 };
+    enum { OWED_BESIDE_OTHERS_MS = 500 };
     int64_t owed_ms = loop->table.active[TRANSFER_GET] > 0 ? OWED_BESIDE_OTHERS_MS : 0;
     return pace_paid(&loop->bytes, now_ms, owed_ms, ret_at_ms);
 }
