@@ -144,7 +144,7 @@ class WrongConfiguration(unittest.TestCase):
 
     def test_plain_http(self):
         self.settings["link"]["url"] = "http://127.0.0.1:9/{name}"
-        self.assertRefused("url", "https")
+        self.assertRefused("url", "http://", "link_encryption", "link_authentication")
 
     def test_access_policy_wrong(self):
         self.site.policy["affair pension"]["raeders"] = "x"

@@ -48,12 +48,20 @@ static const struct documented keys[] = {
     DOCUMENTED("alerts", type, name, text, least)
 #define SANDBOX(type, name, size, text, least, most, help)                                         \
     DOCUMENTED("sandbox", type, name, text, least)
+#define RETENTION(type, name, size, text, least, most, help)                                       \
+    DOCUMENTED("retention", type, name, text, least)
+#define BACKUP(type, name, size, text, least, most, help)                                          \
+    DOCUMENTED("backup", type, name, text, least)
+#define REPLICA(type, name, size, text, least, most, help)                                         \
+    DOCUMENTED("replica", type, name, text, least)
 #define WAIVERS(type, name, size, text, least, most, help)                                         \
     DOCUMENTED("waivers", type, name, text, least)
 #define USERS(type, name, size, text, least, most, help)                                           \
     DOCUMENTED("users", type, name, text, least)
     CONFIG_MOUNT(MOUNT) CONFIG_LINK(LINK) CONFIG_KEYS(KEYS) CONFIG_TRUST(TRUST) CONFIG_AUDIT(AUDIT)
-        CONFIG_ALERTS(ALERTS) CONFIG_WAIVERS(WAIVERS) CONFIG_USERS(USERS) CONFIG_SANDBOX(SANDBOX)};
+        CONFIG_ALERTS(ALERTS) CONFIG_RETENTION(RETENTION) CONFIG_BACKUP(BACKUP)
+            CONFIG_REPLICA(REPLICA) CONFIG_WAIVERS(WAIVERS) CONFIG_USERS(USERS)
+                CONFIG_SANDBOX(SANDBOX)};
 
 /* The text of a section, from its heading to the next. */
 static char *section_of(const char *name)
