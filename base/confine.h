@@ -24,7 +24,8 @@ struct confine_limit {
 struct confine {
     const struct landlock_path *paths;
     size_t path_count;
-    const uint16_t *ports; /* TCP ports that may be connected to */
+    const uint16_t *ports; /* TCP ports that may be connected to; 0: may bind to one of the
+                              kernel's choice */
     size_t port_count;
     const struct confine_limit *limits; /* besides RLIMIT_CORE 0 */
     size_t limit_count;

@@ -81,7 +81,7 @@ static int add_path(int ruleset, uint64_t handled, const struct landlock_path *p
 
 static int add_port(int ruleset, uint16_t port)
 {
-    const struct net_port rule = {.allowed = NET_CONNECT_TCP, .port = port};
+    const struct net_port rule = {.allowed = port ? NET_CONNECT_TCP : NET_BIND_TCP, .port = port};
     return syscall(SYS_landlock_add_rule, ruleset, RULE_NET_PORT, &rule, 0) < 0 ? -errno : 0;
 }
 

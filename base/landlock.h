@@ -62,9 +62,9 @@ int landlock_abi(int64_t abi_max);
 const char *landlock_missing(int abi);
 
 /*
- * From here on only `paths` are open, and TCP leads to these ports only. Nothing may be bound; no
- * signal and no abstract socket reaches a process outside. Needs no_new_privs. abi > 0, from
- * landlock_abi().
+ * From here on only `paths` are open, and TCP leads to these ports only. Port 0 allows to bind to
+ * one of the kernel's choice, and without it nothing may be bound; no signal and no abstract socket
+ * reaches a process outside. Needs no_new_privs. abi > 0, from landlock_abi().
  */
 _must_use_ int landlock_restrict(int abi, const struct landlock_path *paths, size_t path_count,
                                  const uint16_t *ports, size_t port_count);

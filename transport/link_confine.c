@@ -71,6 +71,7 @@ void link_confine_init(struct link_confine *confine, const struct endpoints *end
 {
     unsigned count = 0;
     confine->ports[count++] = PORT_DNS;
+    confine->ports[count++] = 0;
     for (unsigned i = 0; i < endpoints->count; i++)
         confine->ports[count++] = endpoints->list[i].host.port;
     confine->table = (struct confine){

@@ -5,13 +5,14 @@
 #include "base/confine.h"
 #include "transport/endpoints.h"
 
-enum { LINK_PORT_MAX = CONFIG_LINK_URLS_MAX + 1 };
+enum { LINK_PORT_MAX = CONFIG_LINK_URLS_MAX + 2 };
 
 struct link_confine {
     uint16_t ports[LINK_PORT_MAX];
     struct confine table;
 };
-/* The ports of the addresses, and that of name servers. */
+/* The ports of the addresses, and that of name servers; a source address takes a port of the
+ * kernel's choice. */
 void link_confine_init(struct link_confine *confine, const struct endpoints *endpoints);
 
 #endif
