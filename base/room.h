@@ -60,7 +60,8 @@ enum room_message {
     ROOM_SINK,    /* to mount: uint32_t (enum audit_sink_kind) and one connected socket */
     ROOM_KILL, /* from mount: struct room_peer; that child misbehaves, replace it. From verify: its
                   own schema process */
-    ROOM_RELOAD,    /* from mount: trust and access policy anew, as SIGHUP does; no payload */
+    ROOM_RELOAD,   /* from mount: struct room_reload; as SIGHUP does */
+    ROOM_RELOADED, /* to mount: struct room_reloaded, with the id of ROOM_RELOAD */
     ROOM_SANDBOX,   /* to the child, first of all: struct config_sandbox */
     ROOM_PROCESSES, /* to mount: struct room_process for each of our processes */
     ROOM_ENDED,     /* to mount: struct room_ended; a neighbour did */
@@ -69,6 +70,15 @@ enum room_message {
 
 struct room_mounted {
     uint32_t fault; /* the last kosekifs-mount ended by its own fault */
+};
+
+struct room_reload {
+    uint32_t upgrade; /* all processes are replaced, changed or not */
+};
+
+struct room_reloaded {
+    int32_t error;
+    char text[ROOM_TEXT_MAX * 2]; /* for the operator */
 };
 
 struct room_peer {

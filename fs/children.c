@@ -44,7 +44,7 @@ const char *child_name(const struct child *child)
 }
 
 /* Of the programs, and of the schema process's script. */
-static bool find_program(enum room_role role, const char *program_directory, char out[PATH_MAX])
+bool child_find_program(enum room_role role, const char *program_directory, char out[PATH_MAX])
 {
     char self[PATH_MAX], name[48];
     bool script = role == ROOM_SCHEMA;
@@ -197,7 +197,7 @@ int child_start(struct child *child, const struct child_identity *identity,
                 const char *program_directory, int log_fd)
 {
     char path[PATH_MAX];
-    if (!find_program(child->role, program_directory, path)) {
+    if (!child_find_program(child->role, program_directory, path)) {
         log_error("%s is neither beside kosekifs nor in %s", child_name(child), program_directory);
         return -ENOENT;
     }

@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/room.h"
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -42,6 +43,10 @@ void child_init(struct child *child, enum room_role role, uint32_t index);
 
 /* "kosekifs-link", "kosekifs-verify[1]": for messages; valid until the next call. */
 const char *child_name(const struct child *child);
+
+/* The path of the program that child_start() executes; false if there is none. */
+_must_use_ bool child_find_program(enum room_role role, const char *program_directory,
+                                   char out[PATH_MAX]);
 
 /*
  * Starts the program kosekifs-ROLE that stands beside our own, or else in `program_directory`, with

@@ -293,6 +293,12 @@ static void *control_run(void *argument)
         if (fds[1].revents & POLLIN)
             accept_peer(control);
     }
+    /* What was answered last, to those who read at once. */
+    for (unsigned i = 0; i < CONTROL_PEERS_MAX; i++) {
+        struct peer *peer = &control->peers[i];
+        if (peer->fd >= 0 && peer->out.size > peer->sent && !peer_send(peer))
+            peer_close(peer);
+    }
     return NULL;
 }
 

@@ -2,9 +2,7 @@
 #include "fs/control_schema.h"
 
 #include "base/clock.h"
-#include "base/ipc.h"
 #include "base/json.h"
-#include "base/room.h"
 #include "fs/control_fetch.h"
 #include "fs/schema_store.h"
 #include "fs/second_person.h"
@@ -85,15 +83,5 @@ struct json *control_schema(const struct control_call *call, bool *ret_later)
         return control_keep_confirmed(call);
     if (record(call, &request) < 0)
         return control_reply_error("the audit trail cannot be written");
-    return control_reply_ok();
-}
-
-struct json *control_reload(const struct control_call *call, bool *ret_later)
-{
-    (void)call;
-    (void)ret_later;
-    int error = ipc_send(ROOM_FD, ROOM_RELOAD, 0, NULL, 0, NULL, 0);
-    if (error < 0)
-        return control_reply_error("the supervisor cannot be asked: %s", strerror(-error));
     return control_reply_ok();
 }

@@ -1,5 +1,5 @@
 /*
- * `kosekictl schema add|use|destroy` and `kosekictl reload`. kosekictl works on the directory of
+ * `kosekictl schema add|use|destroy`. kosekictl works on the directory of
  * schemas (fs/schema_change.h); the daemon's part is to put on record what is going to be done,
  * before it is done, and to see to the second person.
  */
@@ -10,8 +10,6 @@
 
 /* {"action", "name", "version", "digest", "reason"}: goes on record as configuration. */
 struct json *control_schema(const struct control_call *call, bool *ret_later);
-/* Asks the supervisor to read trust and access policy anew. */
-struct json *control_reload(const struct control_call *call, bool *ret_later);
 
 /* For commands that only who asked can carry out, as he has the files: the second person's word is
  * kept for him. */

@@ -16,6 +16,7 @@
 #include "base/trust.h"
 #include "fs/chores.h"
 #include "fs/control.h"
+#include "fs/control_reload.h"
 #include "fs/control_seal.h"
 #include "fs/hidden.h"
 #include "fs/journal.h"
@@ -261,6 +262,18 @@ static void take_peer(struct program *program, struct ipc_message *message)
         provide_connect(program->fs.provide, peer.role, peer.index, fd);
 }
 
+/* How a reload went, for the peer of the control socket that asked. */
+static int take_reloaded(struct program *program, struct ipc_message *message)
+{
+    struct room_reloaded reloaded;
+    int error = ipc_message_take(message, &reloaded, sizeof reloaded, 0);
+    if (error == 0 && !ipc_text_ok(reloaded.text, sizeof reloaded.text))
+        error = -EBADMSG;
+    if (error == 0)
+        control_reloaded(program->control, message->id, reloaded.error, reloaded.text);
+    return error;
+}
+
 /* A connected socket of syslog or journald; the trail owns it from now on. */
 static int take_sink(struct mountfs *fs, struct ipc_message *message)
 {
@@ -310,6 +323,8 @@ static bool on_supervisor(struct program *program)
         error = take_trust(&program->fs, message->fds[0]);
     else if (message->type == ROOM_POLICY && message->fd_count == 1)
         error = take_policy(&program->fs, message->fds[0]);
+    else if (message->type == ROOM_RELOADED)
+        error = take_reloaded(program, message);
     else if (message->type == ROOM_SINK)
         error = take_sink(&program->fs, message);
     if (error < 0)
@@ -546,6 +561,17 @@ static void end(struct program *program)
     cleanup_close(&program->ending);
 }
 
+/* kosekifs --try: this program starts and understands its supervisor; that is all it asks. */
+static int attend_attempt(struct ipc_message *message, const struct confine_report *report)
+{
+    ipc_message_done(message);
+    if (room_send_ready(report) < 0)
+        return 1;
+    while (ipc_receive(ROOM_FD, message) == 0)
+        ipc_message_done(message);
+    return 0;
+}
+
 int main(void)
 {
     static struct program program = {.fuse_fd = -1};
@@ -567,6 +593,8 @@ int main(void)
     };
     mount_confine_init(&confine, directories);
     room_confine(&confine.table, &sandbox, &report);
+    if (program.setup.attempt)
+        return attend_attempt(&message, &report);
     start(&program, &message);
     ipc_message_done(&message);
     if (room_send_ready(&report) < 0)

@@ -26,6 +26,7 @@ struct mount_setup {
     struct config_retention retention;
     uint8_t has_ledger, has_replica;
     struct config_waivers waivers; /* to be shown and recorded */
+    uint8_t attempt; /* only to see whether it starts: no descriptor is what it should be */
 };
 
 #endif

@@ -6,6 +6,7 @@
 #include "fs/supervisor_daemon.h"
 #include "fs/supervisor_exit.h"
 #include "fs/supervisor_notify.h"
+#include "fs/survivors.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -55,7 +56,7 @@ static bool take_signals(struct supervisor *supervisor)
             break;
         case SIGHUP:
             if (!supervisor->ending)
-                supervisor_reload(supervisor);
+                supervisor_ask_reload(supervisor, false);
             break;
         default:
             if (supervisor->phase != PHASE_RUNNING && !supervisor->ending)
@@ -107,6 +108,7 @@ static void begin_running(struct supervisor *supervisor)
              task->mountpoint->allow_other
                  ? ""
                  : " by this user only (/etc/fuse.conf does not say user_allow_other)");
+    supervisor_store_survivors(supervisor);
     supervisor_notify("READY=1\nSTATUS=Mounted on %s", task->mountpoint->path);
     if (task->ready_fd >= 0 && supervisor_daemon_ready(task->ready_fd, task->log_fd) < 0) {
         log_error("whoever started kosekifs is gone");
@@ -121,6 +123,9 @@ static void advance(struct supervisor *supervisor)
         return;
     if (supervisor->phase == PHASE_ROOMS && rooms_all_ready(&supervisor->rooms)) {
         begin_mount_room(supervisor);
+    } else if (supervisor->phase == PHASE_MOUNT && mount->state == CHILD_READY &&
+               supervisor->task->attempt) {
+        supervisor_end(supervisor, 0);
     } else if (supervisor->phase == PHASE_MOUNT && mount->state == CHILD_READY) {
         supervisor_mount(supervisor);
         if (!supervisor->ending)
@@ -156,6 +161,7 @@ static void keep_deadlines(struct supervisor *supervisor)
         log_error("the mount on %s does not answer", supervisor->task->mountpoint->path);
         supervisor_end(supervisor, EXIT_FAILED);
     }
+    supervisor_end_late_attempt(supervisor, now_ms);
     if (supervisor->trial_fd >= 0 && supervisor->trial_deadline_ms <= now_ms)
         child_kill(rooms_find(&supervisor->rooms, ROOM_VERIFY, supervisor->trial_worker));
 }
@@ -176,6 +182,8 @@ static int next_timeout_ms(struct supervisor *supervisor)
         take_earlier(&next_ms, supervisor->probe_deadline_ms);
     if (supervisor->trial_fd >= 0)
         take_earlier(&next_ms, supervisor->trial_deadline_ms);
+    if (supervisor->attempt.pid > 0)
+        take_earlier(&next_ms, supervisor->attempt.deadline_ms);
     if (next_ms == 0)
         return -1;
     int64_t left_ms = next_ms - clock_monotonic_ms();
@@ -186,10 +194,11 @@ static int next_timeout_ms(struct supervisor *supervisor)
 static void turn(struct supervisor *supervisor)
 {
     struct rooms *rooms = &supervisor->rooms;
-    struct pollfd set[1 + ROOMS_MAX] = {{.fd = supervisor->signal_fd, .events = POLLIN}};
+    struct pollfd set[2 + ROOMS_MAX] = {{.fd = supervisor->signal_fd, .events = POLLIN}};
     for (unsigned i = 0; i < rooms->count; i++)
         set[1 + i] = (struct pollfd){.fd = rooms->list[i].room_fd, .events = POLLIN};
-    if (poll(set, 1 + rooms->count, next_timeout_ms(supervisor)) < 0 && errno != EINTR) {
+    set[1 + rooms->count] = (struct pollfd){.fd = supervisor->attempt.output_fd, .events = POLLIN};
+    if (poll(set, 2 + rooms->count, next_timeout_ms(supervisor)) < 0 && errno != EINTR) {
         log_error("poll: %s", strerror(errno));
         supervisor_end(supervisor, EXIT_OSERR);
         return;
@@ -198,6 +207,7 @@ static void turn(struct supervisor *supervisor)
         if (set[1 + i].revents != 0)
             supervisor_hear(supervisor, &rooms->list[i]);
     }
+    supervisor_hear_attempt(supervisor);
     if (take_signals(supervisor))
         supervisor_collect(supervisor);
     keep_deadlines(supervisor);
@@ -257,22 +267,51 @@ static void end_rooms(struct supervisor *supervisor, unsigned first, unsigned la
         log_error("a process cannot be ended; it hangs in the kernel");
 }
 
+void supervisor_stop_rooms(struct supervisor *supervisor)
+{
+    unsigned mount = supervisor->rooms.count - 1;
+    end_rooms(supervisor, mount, mount, END_MOUNT_MS);
+    end_rooms(supervisor, 0, mount - 1, END_OTHERS_MS);
+}
+
+/* A supervisor that goes on starts all at once: each is introduced to whoever is there. */
+static void resume_rooms(struct supervisor *supervisor)
+{
+    const struct supervisor_task *task = supervisor->task;
+    supervisor->phase = PHASE_RUNNING;
+    supervisor->fuse_fd = task->fuse_fd;
+    supervisor->journal_fd = task->journal_fd;
+    supervisor->mount_gone_ms = task->gone_ms;
+    for (unsigned i = 0; i < supervisor->rooms.count; i++)
+        if (supervisor->rooms.list[i].role != ROOM_SCHEMA)
+            supervisor->rooms.list[i].deadline_ms = clock_monotonic_ms();
+    if (supervisor_record(supervisor, 0) < 0)
+        supervisor_end(supervisor, EXIT_OSERR);
+    keep_deadlines(supervisor);
+}
+
 /* The mount first, so that no reader meets one whose neighbours are gone. */
 static void end_all(struct supervisor *supervisor)
 {
     unsigned mount = supervisor->rooms.count - 1;
     supervisor_notify("STOPPING=1\nSTATUS=Unmounting %s", supervisor->task->mountpoint->path);
     mountpoint_unmount(supervisor->task->mountpoint);
+    survivors_unstore();
     if (supervisor->phase != PHASE_RUNNING ||
         !await_end(supervisor, mount, mount, END_UNMOUNTED_MS))
         end_rooms(supervisor, mount, mount, END_MOUNT_MS);
     /* With the last copies closed, the kernel answers whoever still waits. */
     cleanup_close(&supervisor->fuse_fd);
     cleanup_close(&supervisor->journal_fd);
+    cleanup_close(&supervisor->record_fd);
     end_rooms(supervisor, 0, mount - 1, END_OTHERS_MS);
     if (supervisor->probe_pid > 0) {
         kill(supervisor->probe_pid, SIGKILL);
         waitpid(supervisor->probe_pid, NULL, 0);
+    }
+    if (supervisor->attempt.pid > 0) {
+        kill(supervisor->attempt.pid, SIGTERM);
+        waitpid(supervisor->attempt.pid, NULL, 0);
     }
     hook_kill_all(&supervisor->hook);
     hook_tend(&supervisor->hook);
@@ -285,15 +324,21 @@ int supervisor_run(const struct supervisor_task *task)
     supervisor = (struct supervisor){.task = task,
                                      .fuse_fd = -1,
                                      .journal_fd = -1,
+                                     .record_fd = -1,
+                                     .attempt.output_fd = -1,
                                      .trial_fd = -1,
                                      .hook.program = task->inputs->config.alerts.hook};
     rooms_init(&supervisor.rooms, task->inputs, task->log_fd);
+    supervisor.rooms.attempt = task->attempt;
     supervisor.signal_fd = prepare_signals();
     if (supervisor.signal_fd < 0) {
         log_error("signals: %s", strerror(errno));
         return EXIT_OSERR;
     }
-    start_rooms(&supervisor);
+    if (task->resumed)
+        resume_rooms(&supervisor);
+    else
+        start_rooms(&supervisor);
     while (!supervisor.ending)
         turn(&supervisor);
     end_all(&supervisor);

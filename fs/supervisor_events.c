@@ -105,11 +105,15 @@ static void on_alert(struct supervisor *supervisor, struct child *child)
 
 static void on_reload(struct supervisor *supervisor, struct child *child)
 {
-    if (child->role != ROOM_MOUNT || supervisor->message.size != 0 ||
-        supervisor->message.fd_count != 0)
+    struct room_reload reload;
+    if (child->role != ROOM_MOUNT ||
+        ipc_message_take(&supervisor->message, &reload, sizeof reload, 0) < 0) {
         reject(child, "a request to reload that it may not make");
-    else
-        supervisor_reload(supervisor);
+        return;
+    }
+    if (supervisor->asker_count < ASKERS_MAX)
+        supervisor->askers[supervisor->asker_count++] = supervisor->message.id;
+    supervisor_ask_reload(supervisor, reload.upgrade != 0);
 }
 
 static void on_message(struct supervisor *supervisor, struct child *child)
@@ -225,4 +229,6 @@ void supervisor_collect(struct supervisor *supervisor)
             on_ended(supervisor, child, status);
     }
     collect_probe(supervisor);
+    if (!supervisor->ending)
+        supervisor_collect_attempt(supervisor);
 }

@@ -7,6 +7,7 @@
 
 enum supervisor_exit {
     EXIT_FAILED = 1,      /* a process could not start, or the mount was aborted */
+    EXIT_SAME = 2,        /* of --try: programs and configuration are those that run */
     EXIT_USAGE = 64,      /* command line */
     EXIT_NOINPUT = 66,    /* mount point missing or no directory */
     EXIT_CRASHED = 70,    /* kosekifs-mount ended by its own fault again and again */

@@ -11,6 +11,7 @@
 #include "fs/supervisor_state.h"
 #include "fs/trust_files.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -169,16 +170,25 @@ int supervisor_inputs_claim(struct supervisor_inputs *inputs)
         code = claim_copy(inputs, inputs->config.backup.ledger, &inputs->ledger_fd);
     if (code == 0)
         code = claim_copy(inputs, inputs->config.replica.path, &inputs->replica_fd);
-    if (code == 0)
+    if (code == 0 && inputs->control.fd < 0)
         code = control_socket_open(mount->control_socket, inputs->accounts.control_group,
                                    &inputs->control);
-    if (code == 0)
+    if (code == 0 && inputs->open_files_fd < 0)
         inputs->open_files_fd = delivery_table_new();
     if (code == 0 && inputs->open_files_fd < 0) {
         log_error("no memory file for the open files: %s", strerror(-inputs->open_files_fd));
         code = EXIT_OSERR;
     }
     return code;
+}
+
+int supervisor_inputs_pretend(struct supervisor_inputs *inputs)
+{
+    inputs->state_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    inputs->open_files_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    inputs->control.fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    return inputs->state_fd < 0 || inputs->open_files_fd < 0 || inputs->control.fd < 0 ? EXIT_OSERR
+                                                                                       : 0;
 }
 
 void supervisor_inputs_done(struct supervisor_inputs *inputs)

@@ -33,8 +33,11 @@ void supervisor_complain(void *context, const char *file, int line, const char *
 /* Configuration and the files it names; touches nothing. 0 or an exit code. */
 _must_use_ int supervisor_inputs_read(const char *config_path,
                                       struct supervisor_inputs *ret_inputs);
-/* State directory and control socket: made, locked. 0 or an exit code. */
+/* State directory and control socket: made, locked, unless they are there already. 0 or an exit
+ * code. */
 _must_use_ int supervisor_inputs_claim(struct supervisor_inputs *inputs);
+/* For an attempt that touches nothing: something in their place. */
+_must_use_ int supervisor_inputs_pretend(struct supervisor_inputs *inputs);
 /* Closes all; removes the control socket. */
 void supervisor_inputs_done(struct supervisor_inputs *inputs);
 

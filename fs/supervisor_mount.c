@@ -9,11 +9,12 @@
 #include "base/log.h"
 #include "fs/journal.h"
 #include "fs/supervisor_exit.h"
+#include "fs/supervisor_notify.h"
 
 #include <inttypes.h>
 #include <poll.h>
+#include <stdarg.h>
 #include <string.h>
-#include <sys/wait.h>
 
 /* How often in a row kosekifs-mount may end by its own fault. A request that is the cause is given
  * up after half of them (JOURNAL_TRIES_MAX). */
@@ -36,6 +37,8 @@ void supervisor_mount(struct supervisor *supervisor)
     r = mountpoint_mount(task->mountpoint, task->source, &supervisor->fuse_fd);
     if (r < 0)
         supervisor_end(supervisor, r == -EPERM || r == -EACCES ? EXIT_NOPERM : EXIT_OSERR);
+    else if (supervisor_record(supervisor, 0) < 0)
+        supervisor_end(supervisor, EXIT_OSERR);
     else
         supervisor_hand_over(supervisor);
 }
@@ -49,8 +52,14 @@ void supervisor_hand_over(struct supervisor *supervisor)
     if (supervisor->phase != PHASE_RUNNING)
         return;
     supervisor_send_sinks(supervisor);
-    log_info("kosekifs-mount goes on after %" PRId64 " ms",
-             clock_monotonic_ms() - supervisor->mount_gone_ms);
+    supervisor_store_survivors(supervisor);
+    supervisor_notify("READY=1\nSTATUS=Mounted on %s", supervisor->task->mountpoint->path);
+    if (supervisor->mount_gone_ms > 0)
+        log_info("kosekifs-mount goes on after %" PRId64 " ms",
+                 clock_monotonic_ms() - supervisor->mount_gone_ms);
+    else
+        log_info("certificates can be read in %s again", supervisor->task->mountpoint->path);
+    supervisor->mount_gone_ms = 0;
 }
 
 /* True if the kernel has ended the connection: unmounted, or aborted by somebody. */
@@ -60,19 +69,20 @@ static bool is_disconnected(const struct supervisor *supervisor)
     return poll(&connection, 1, 0) > 0 && (connection.revents & POLLERR) != 0;
 }
 
-static void alert_end(struct supervisor *supervisor, const char *ended)
+void supervisor_alert(struct supervisor *supervisor, enum alert_severity severity,
+                      const char *subject, const char *action, const char *format, ...)
 {
-    struct alert alert = {.severity = ALERT_CRITICAL,
+    struct alert alert = {.severity = (uint8_t)severity,
                           .kind = ALERT_PROCESS,
                           .count = 1,
                           .first_s = clock_realtime_s(),
                           .last_s = clock_realtime_s()};
-    snprintf(alert.subject, sizeof alert.subject, "mount");
-    snprintf(alert.text, sizeof alert.text,
-             "kosekifs-mount %s, %u times in a row; certificates cannot be read", ended,
-             mount_room(supervisor)->faults);
-    snprintf(alert.action, sizeof alert.action,
-             "Look at the log, mend the cause and start kosekifs again.");
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(alert.text, sizeof alert.text, format, arguments);
+    va_end(arguments);
+    snprintf(alert.subject, sizeof alert.subject, "%s", subject);
+    snprintf(alert.action, sizeof alert.action, "%s", action);
     hook_run(&supervisor->hook, &alert);
 }
 
@@ -91,12 +101,17 @@ void supervisor_mount_ended(struct supervisor *supervisor, int status)
         return;
     }
     int64_t delay_ms = rooms_schedule_restart(child, status);
-    supervisor->mount_gone_ms = clock_monotonic_ms();
+    if (supervisor->mount_gone_ms == 0)
+        supervisor->mount_gone_ms = clock_monotonic_ms();
+    supervisor->asker_count = 0; /* they were its peers */
     if (child->faults >= MOUNT_FAULTS_MAX) {
         log_error("kosekifs-mount %s, %u times in a row; unmounting, certificates cannot be read "
                   "until kosekifs is started again",
                   child_status_text(status), child->faults);
-        alert_end(supervisor, child_status_text(status));
+        supervisor_alert(supervisor, ALERT_CRITICAL, "mount",
+                         "Look at the log, mend the cause and start kosekifs again.",
+                         "kosekifs-mount %s, %u times in a row; certificates cannot be read",
+                         child_status_text(status), child->faults);
         supervisor_end(supervisor, EXIT_CRASHED);
         return;
     }

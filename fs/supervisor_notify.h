@@ -6,5 +6,7 @@
 
 /* "READY=1\nSTATUS=mounted"; failures harm nobody and are passed over. */
 void supervisor_notify(const char *format, ...) _printf_(1, 2);
+/* With a descriptor beside it, for systemd's store. */
+void supervisor_notify_fd(int fd, const char *format, ...) _printf_(2, 3);
 
 #endif

@@ -16,6 +16,7 @@ const char supervisor_usage[] =
     "Usage: kosekifs [-f] [SOURCE] MOUNTPOINT [-o OPTION[,OPTION]...]\n"
     "       mount -t fuse.kosekifs FILE MOUNTPOINT\n"
     "       kosekifs --dump-config -o config=FILE\n"
+    "       kosekifs --try -o config=FILE\n"
     "\n"
     "Mounts koseki electronic certificates as read-only files.\n"
     "\n"
@@ -24,15 +25,17 @@ const char supervisor_usage[] =
     "                     /etc/kosekifs/kosekifs.conf\n"
     "  -o fsname=NAME     name shown in lists of mounts\n"
     "      --dump-config  print the configuration with all defaults and end\n"
+    "      --try          start every process without mounting, say whether it works and end\n"
     "      --version      print the version and end\n"
     "      --help         print this and end\n"
     "\n"
     "Always mounted: ro,nosuid,nodev,noexec,noatime, and allow_other as root or where\n"
-    "/etc/fuse.conf says user_allow_other. SIGHUP reads trust anchors, CRLs and access policy\n"
-    "again; SIGTERM unmounts and ends.\n"
+    "/etc/fuse.conf says user_allow_other. SIGHUP reads the configuration and the files it names\n"
+    "again and replaces the processes if need be, while programs wait; SIGTERM unmounts and ends.\n"
     "\n"
-    "Exit status: 0 in order; 1 a process could not start or kosekifs-mount ended; 64 usage;\n"
-    "66 mount point missing or no directory; 71 operating system; 73 mount point not empty or\n"
+    "Exit status: 0 in order; 1 a process could not start or the mount was aborted; 64 usage;\n"
+    "66 mount point missing or no directory; 70 kosekifs-mount crashed again and again;\n"
+    "71 operating system; 73 mount point not empty or\n"
     "busy, state directory or control socket not usable; 77 not permitted to mount;\n"
     "78 configuration, access policy or a file that they name; 79 a token refused its PIN.\n";
 
@@ -59,7 +62,7 @@ static const struct {
     {"drop_privileges", "kosekifs gives up its privileges by itself; leave it out"},
     {"allow_root", "who may read is the access policy's business; leave it out"},
     {"nonempty", "files below the mount point would be hidden"},
-    {"remount", "unmount and mount again; SIGHUP reads trust and access policy again"},
+    {"remount", "unmount and mount again; SIGHUP reads the configuration again"},
 };
 
 struct parse {
@@ -127,13 +130,11 @@ static void take_options(struct parse *parse, const char *text)
 
 static void take_switches(struct parse *parse, int count, char *const arguments[])
 {
-    enum { LONG_DUMP = 256, LONG_HELP, LONG_VERSION };
+    enum { LONG_DUMP = 256, LONG_HELP, LONG_VERSION, LONG_TRY };
     static const struct option long_options[] = {
-        {"foreground", no_argument, NULL, 'f'},
-        {"dump-config", no_argument, NULL, LONG_DUMP},
-        {"help", no_argument, NULL, LONG_HELP},
-        {"version", no_argument, NULL, LONG_VERSION},
-        {NULL, 0, NULL, 0},
+        {"foreground", no_argument, NULL, 'f'}, {"dump-config", no_argument, NULL, LONG_DUMP},
+        {"help", no_argument, NULL, LONG_HELP}, {"version", no_argument, NULL, LONG_VERSION},
+        {"try", no_argument, NULL, LONG_TRY},   {NULL, 0, NULL, 0},
     };
     opterr = 0;
     optind = 0; /* starts anew: unit tests parse more than once */
@@ -147,6 +148,9 @@ static void take_switches(struct parse *parse, int count, char *const arguments[
             break;
         case LONG_DUMP:
             parse->options.dump_config = true;
+            break;
+        case LONG_TRY:
+            parse->options.attempt = true;
             break;
         case 'h':
         case LONG_HELP:
@@ -166,7 +170,8 @@ static void take_switches(struct parse *parse, int count, char *const arguments[
 
 static void take_operands(struct parse *parse, int count, char *const operands[])
 {
-    bool no_mount = parse->options.dump_config || parse->options.help || parse->options.version;
+    bool no_mount = parse->options.dump_config || parse->options.help || parse->options.version ||
+                    parse->options.attempt;
     if (count > 2)
         mistake(parse, "too many operands: ", operands[2]);
     else if (count == 0 && !no_mount)

@@ -13,6 +13,7 @@ struct supervisor_options {
     char mount_point[PATH_MAX];
     bool foreground;
     bool dump_config;
+    bool attempt; /* --try */
     bool help;
     bool version;
 };

@@ -11,6 +11,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { ASKERS_MAX = 16, ATTEMPT_TEXT_MAX = 2 * ROOM_TEXT_MAX };
+
+/* Another kosekifs that tries what stands on the disk. */
+struct attempt {
+    pid_t pid; /* 0: none */
+    int output_fd;
+    int64_t deadline_ms;
+    char text[ATTEMPT_TEXT_MAX];
+    size_t size;
+};
+
 enum phase { PHASE_ROOMS, PHASE_MOUNT, PHASE_PROBE, PHASE_RUNNING };
 
 struct supervisor {
@@ -23,6 +34,7 @@ struct supervisor {
     int exit_code;
 
     int fuse_fd, journal_fd; /* of the mount; -1 before */
+    int record_fd;           /* what the next supervisor must know; -1 before */
     int64_t mount_gone_ms;   /* since when there has been no kosekifs-mount */
 
     pid_t probe_pid; /* asks the new mount a first question */
@@ -32,7 +44,11 @@ struct supervisor {
     int trial_fd;
     uint32_t trial_worker;
     int64_t trial_deadline_ms;
+    struct attempt attempt;
     bool reload_again; /* asked for once more meanwhile */
+    bool reload_forced;
+    uint64_t askers[ASKERS_MAX]; /* who waits for the outcome, as kosekifs-mount numbers them */
+    unsigned asker_count;
 
     struct ipc_message message; /* the one being looked at */
 };
@@ -49,6 +65,24 @@ void supervisor_mount(struct supervisor *supervisor);
 /* kosekifs-mount is ready: gives it the connection to the kernel. */
 void supervisor_hand_over(struct supervisor *supervisor);
 void supervisor_mount_ended(struct supervisor *supervisor, int status);
+
+/* Ends all processes in order; what programs ask stays in kernel and journal. */
+void supervisor_stop_rooms(struct supervisor *supervisor);
+/* Runs the alert hook when there is no kosekifs-mount that could raise an alert. */
+void supervisor_alert(struct supervisor *supervisor, enum alert_severity severity,
+                      const char *subject, const char *action, const char *format, ...)
+    _printf_(5, 6);
+
+/* supervisor_replace.c: reload and upgrade, the supervisor too. */
+void supervisor_ask_reload(struct supervisor *supervisor, bool forced);
+void supervisor_hear_attempt(struct supervisor *supervisor);
+void supervisor_collect_attempt(struct supervisor *supervisor);
+void supervisor_end_late_attempt(struct supervisor *supervisor, int64_t now_ms);
+void supervisor_replace(struct supervisor *supervisor);
+/* Tells those who asked, and begins the next one if there is one. */
+void supervisor_reload_ended(struct supervisor *supervisor, int error, const char *text);
+_must_use_ int supervisor_record(struct supervisor *supervisor, int64_t gone_ms);
+void supervisor_store_survivors(struct supervisor *supervisor);
 
 /* supervisor_reload.c: trust and access policy anew. */
 void supervisor_reload(struct supervisor *supervisor);

@@ -1,8 +1,8 @@
 /*
- * SIGHUP: the files of section [trust] and the access policy are read again. A new trust bundle is
- * tried by one verify worker first: only kosekifs-verify can tell whether it is usable, and a
- * bundle that is not must leave every process with the old one. What cannot be read changes
- * nothing.
+ * The light part of a reload: the files of section [trust] and the access policy are read again. A
+ * new trust bundle is tried by one verify worker first: only kosekifs-verify can tell whether it is
+ * usable, and a bundle that is not must leave every process with the old one. What cannot be read
+ * changes nothing.
  */
 #include "fs/supervisor_private.h"
 
@@ -26,18 +26,19 @@ static bool same_content(int a, int b)
            bytes_equal(bytes_of(first.data, first.size), bytes_of(second.data, second.size));
 }
 
-static void reload_policy(struct supervisor *supervisor)
+static int reload_policy(struct supervisor *supervisor)
 {
     struct supervisor_inputs *inputs = supervisor->task->inputs;
     int fd = -1;
     if (supervisor_read_policy(inputs->config.mount.access_policy, &fd) < 0) {
         log_error("the access policy stays as it was");
-        return;
+        return -EINVAL;
     }
     cleanup_close(&inputs->policy_fd);
     inputs->policy_fd = fd;
     rooms_send(rooms_find(&supervisor->rooms, ROOM_MOUNT, 0), ROOM_POLICY, NULL, 0, fd);
     log_info("access policy read again");
+    return 0;
 }
 
 static struct child *find_ready_worker(struct rooms *rooms)
@@ -54,23 +55,20 @@ static void reload_trust(struct supervisor *supervisor)
     struct supervisor_inputs *inputs = supervisor->task->inputs;
     struct child *worker = find_ready_worker(&supervisor->rooms);
     int fd = -1;
-    if (supervisor->trial_fd >= 0) {
-        supervisor->reload_again = true;
-        return;
-    }
     if (supervisor_read_trust(&inputs->config.trust, &fd) < 0) {
         log_error("trust stays as it was");
+        supervisor_reload_ended(supervisor, -EINVAL, "the files of [trust] changed meanwhile");
         return;
     }
     if (same_content(fd, inputs->trust_fd)) {
         log_info("trust is unchanged");
         close(fd);
+        supervisor_reload_ended(supervisor, 0, "access policy read again, trust is unchanged");
         return;
     }
     supervisor->trial_fd = fd;
     if (!worker) {
-        supervisor_trial_failed(supervisor,
-                                "no verify worker is ready to try it; send SIGHUP again");
+        supervisor_trial_failed(supervisor, "no verify worker is ready to try it; reload again");
         return;
     }
     supervisor->trial_worker = worker->index;
@@ -80,23 +78,19 @@ static void reload_trust(struct supervisor *supervisor)
 
 void supervisor_reload(struct supervisor *supervisor)
 {
-    if (supervisor->phase != PHASE_RUNNING) {
-        log_warning("a request to reload before the mount was ready is passed over");
+    if (reload_policy(supervisor) < 0) {
+        supervisor_reload_ended(supervisor, -EINVAL, "the access policy changed meanwhile");
         return;
     }
-    reload_policy(supervisor);
-    reload_trust(supervisor);
     supervisor_send_sinks(supervisor);
+    reload_trust(supervisor);
 }
 
-static void end_trial(struct supervisor *supervisor)
+static void end_trial(struct supervisor *supervisor, int error, const char *text)
 {
     supervisor->trial_fd = -1;
     supervisor->trial_deadline_ms = 0;
-    if (supervisor->reload_again) {
-        supervisor->reload_again = false;
-        reload_trust(supervisor);
-    }
+    supervisor_reload_ended(supervisor, error, text);
 }
 
 void supervisor_trial_accepted(struct supervisor *supervisor)
@@ -116,14 +110,15 @@ void supervisor_trial_accepted(struct supervisor *supervisor)
     }
     rooms_schema_follow_trust(rooms);
     log_info("trust anchors, revocation lists and schemas read again");
-    end_trial(supervisor);
+    end_trial(supervisor, 0,
+              "access policy, trust anchors, revocation lists and schemas read again");
 }
 
 void supervisor_trial_failed(struct supervisor *supervisor, const char *reason)
 {
     log_error("trust stays as it was: %s", reason);
     cleanup_close(&supervisor->trial_fd);
-    end_trial(supervisor);
+    end_trial(supervisor, -EINVAL, reason);
 }
 
 static void send_sink(struct supervisor *supervisor, enum audit_sink_kind kind, const char *path)

@@ -84,6 +84,7 @@ static int send_mount_setup(struct rooms *rooms, struct child *child)
                                       .audit = inputs->config.audit,
                                       .alerts = inputs->config.alerts,
                                       .retention = inputs->config.retention,
+                                      .attempt = rooms->attempt,
                                       .has_ledger = inputs->ledger_fd >= 0,
                                       .has_replica = inputs->replica_fd >= 0,
                                       .waivers = inputs->config.waivers};

@@ -28,6 +28,7 @@ struct rooms {
     uint64_t trust_serial;        /* counts the bundles of this run */
     uint64_t trust_known[ROOMS_MAX];
     bool schema_in_use;
+    bool attempt; /* kosekifs-mount says that it can start, and leaves */
 };
 
 void rooms_init(struct rooms *rooms, const struct supervisor_inputs *inputs, int log_fd);

@@ -36,7 +36,8 @@ static const char usage_text[] =
     "  rotate-key --reason TEXT [--approver NAME] [--destroy-old]   a new master key\n"
     "  erasures FILE [--key HEX]        check the signed record of erasures\n"
     "  pending | confirm ID             commands that wait for a second person\n"
-    "  reload                           trust, schemas and access policy anew, as SIGHUP does\n"
+    "  reload                           everything that the configuration says anew, as SIGHUP does\n"
+    "  upgrade                          the same, and every process from the programs on the disk\n"
     "  alerts [list | ack ID]           what somebody should look at\n"
     "The socket is --socket, else $KOSEKICTL_SOCKET, else " DEFAULT_SOCKET ".\n"
     "Exit: 0 done; 1 refused or failed; 64 usage; 69 no daemon. verify: 0, 1, 2, 64, 66.\n";

@@ -6,6 +6,7 @@
 #include "tools/asking.h"
 #include "tools/control_client.h"
 #include "tools/kosekictl_keep.h"
+#include "tools/kosekictl_reload.h"
 #include "tools/kosekictl_seal.h"
 #include "tools/kosekictl_store.h"
 
@@ -20,7 +21,7 @@ enum { GROUPS_MAX = 256 };
 
 static int run_plain(struct asking *asking, int argc, char **argv)
 {
-    bool plain = strcmp(argv[0], "status") == 0 || strcmp(argv[0], "reload") == 0;
+    bool plain = strcmp(argv[0], "status") == 0;
     const char *rows = plain ? NULL : argv[0];
     return argc == 1 ? asking_print(asking, rows) : asking_usage(argv[0]);
 }
@@ -186,7 +187,8 @@ static const struct {
     {"alerts", run_alerts},
     {"pending", run_plain},
     {"confirm", run_confirm},
-    {"reload", run_plain},
+    {"reload", kosekictl_reload},
+    {"upgrade", kosekictl_reload},
     {"seal", kosekictl_seal},
     {"unseal", kosekictl_unseal},
     {"seals", kosekictl_seals},

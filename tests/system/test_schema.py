@@ -135,9 +135,8 @@ class Managing(SchemaTest):
         (version / "koseki10.xsd").chmod(0o644)
         with open(version / "koseki10.xsd", "a") as file:
             file.write("<!-- -->")
-        self.schema("use", "fixed", "1")
-        testbed.wait_until(lambda: "is not the file that was added" in self.site.log(), 10,
-                           "the complaint")
+        self.assertIn("is not the file that was added",
+                      self.schema("use", "fixed", "1", code=1))
         self.assertReads(self.reader, GOOD)
         self.use("none")
         self.schema("destroy", "fixed", "1")

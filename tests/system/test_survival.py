@@ -110,3 +110,86 @@ class Killed(SystemTest):
 
     def test_keys(self):
         self.kill_under_load("keys", 50, 1)
+
+
+class Replaced(SystemTest):
+    """Reload and upgrade under readers that compare."""
+
+    settings = {"mount.verify_workers": "2"}
+
+    def setUp(self):
+        self.answers = len(self.site.log())
+
+    def said(self):
+        return self.site.log()[self.answers:]
+
+    def test_upgrade_under_load(self):
+        rounds = 20 if FULL else 4
+        comparing = Comparing(self, "upgrade", rounds * 60)
+        pid, gaps = self.site.daemon.pid, []
+        before = self.site.rooms()
+        for _ in range(rounds):
+            out = self.assertOk(self.site.ctl("upgrade", timeout=60))
+            self.assertIn("all processes are replaced", out)
+            self.assertTrue(comparing.running())
+            time.sleep(0.3)
+        read = comparing.finish()
+        gaps = sorted(map(int, re.findall(r"goes on after (\d+) ms", self.said())))
+        self.assertEqual(len(gaps), rounds)
+        self.assertEqual(self.site.daemon.pid, pid)
+        self.assertIsNone(self.site.daemon.poll())
+        self.assertFalse({p for pids in before.values() for p in pids} &
+                         {p for pids in self.site.rooms().values() for p in pids})
+        print(f"      upgrade: {rounds} times, {read} files compared, 0 errors; "
+              f"gap median {gaps[len(gaps) // 2]} ms, longest {gaps[-1]} ms")
+
+    def test_changed_configuration(self):
+        self.assertReads(self.reader, GOOD)
+        self.addCleanup(self.configure)
+        self.configure(**{"mount.fuse_threads": "7"})
+        self.assertIn("replaced", self.assertOk(self.site.ctl("reload", timeout=60)))
+        threads = os.listdir(f"/proc/{self.site.room('kosekifs-mount')}/task")
+        self.assertGreaterEqual(len(threads), 7)
+        self.assertReads(self.reader, GOOD)
+
+    def test_unchanged_configuration(self):
+        mount = self.site.room("kosekifs-mount")
+        self.assertIn("unchanged", self.assertOk(self.site.ctl("reload", timeout=60)))
+        self.assertEqual(self.site.room("kosekifs-mount"), mount)
+
+    def refused(self, *words):
+        rooms = self.site.rooms()
+        for command in ("reload", "upgrade"):
+            done = self.site.ctl(command, timeout=60)
+            self.assertEqual(done.returncode, 1, done.stdout)
+            for word in words:
+                self.assertIn(word, done.stderr)
+        self.assertEqual(self.site.rooms(), rooms)
+        self.assertReads(self.reader, GOOD)
+
+    def test_broken_configuration(self):
+        self.addCleanup(self.configure)
+        self.configure(**{"mount.fuse_threads": "many"})
+        self.refused("fuse_threads", "many")
+        self.configure(**{"trust.anchors": self.site.directory / "nowhere.pem"})
+        self.refused("nowhere.pem")
+
+    def test_what_needs_a_new_mount(self):
+        self.addCleanup(self.configure)
+        for key, value in (("mount.state_directory", self.site.directory / "other"),
+                           ("mount.control_socket", self.site.directory / "run" / "other.sock"),
+                           ("users.mount", "61077")):
+            self.configure(**{key: value})
+            self.refused("cannot change while mounted")
+
+    def test_blocked_open_and_look_up(self):
+        for method in ("GET", "HEAD"):
+            name = f"blocked-{method}.pdf"
+            self.serve_copy(name)
+            self.link.fault(name, method=method, delay=1.0)
+            process = self.reader.start("sha256sum", name)
+            testbed.wait_until(lambda: self.link.requests(name, method), 5, method)
+            self.assertOk(self.site.ctl("upgrade", timeout=60))
+            self.link.fault(name, method=method)
+            out = self.assertOk(self.reader.finish(process))
+            self.assertEqual(out.split()[0].decode(), testbed.sha256(self.site.served / name))
