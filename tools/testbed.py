@@ -284,7 +284,7 @@ class Site:
             "trust": {"anchors": self.samples / "signing" / "official.pem",
                       "crls": self.samples / "signing" / "crls", "signer_dn": SIGNER_DN,
                       "schema_directory": self.directory / "schema"},
-            "users": ROOM_USERS,
+            "users": dict(ROOM_USERS),
         }
 
     def write_configuration(self, settings):
