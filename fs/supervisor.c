@@ -285,7 +285,8 @@ static void resume_rooms(struct supervisor *supervisor)
     for (unsigned i = 0; i < supervisor->rooms.count; i++)
         if (supervisor->rooms.list[i].role != ROOM_SCHEMA)
             supervisor->rooms.list[i].deadline_ms = clock_monotonic_ms();
-    if (supervisor_record(supervisor, 0) < 0)
+    supervisor->record_fd = task->record_fd;
+    if (supervisor->record_fd < 0 && supervisor_record(supervisor, 0) < 0)
         supervisor_end(supervisor, EXIT_OSERR);
     keep_deadlines(supervisor);
 }

@@ -31,6 +31,7 @@ struct supervisor_task {
     bool attempt; /* --try: nothing is mounted; the end is when all processes are ready */
     bool resumed; /* what follows comes from an earlier supervisor */
     int fuse_fd, journal_fd;
+    int record_fd;   /* -1: it is another programs' or configuration's by now */
     int64_t gone_ms; /* clock_monotonic_ms() since when nobody has answered; 0 = not known */
 
     const char *source; /* shown in lists of mounts */

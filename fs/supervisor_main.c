@@ -109,6 +109,8 @@ static int take_place(const struct supervisor_options *options, struct superviso
     task->fuse_fd = steal_fd(&survivors.fds[SURVIVOR_FUSE]);
     task->journal_fd = steal_fd(&survivors.fds[SURVIVOR_JOURNAL]);
     task->gone_ms = record.gone_ms;
+    if (record.gone_ms == 0 && memory_equal(record.generation, task->generation, SHA256_SIZE))
+        task->record_fd = steal_fd(&survivors.fds[SURVIVOR_RECORD]);
     task->resumed =
         !misfit && journal_check(task->journal_fd) == 0 && mountpoint_is_mounted(task->mountpoint);
     survivors_close(&survivors);
@@ -118,9 +120,10 @@ static int take_place(const struct supervisor_options *options, struct superviso
                 misfit ? misfit : "it cannot be gone on with");
     cleanup_close(&task->fuse_fd);
     cleanup_close(&task->journal_fd);
+    cleanup_close(&task->record_fd);
     cleanup_close(&task->inputs->open_files_fd);
     cleanup_close(&task->inputs->control.fd);
-    task->fuse_fd = task->journal_fd = -1;
+    task->fuse_fd = task->journal_fd = task->record_fd = -1;
     task->inputs->open_files_fd = task->inputs->control.fd = -1;
     clear_away(&record, &survivors);
     return begin_anew(options, task);
@@ -197,6 +200,7 @@ static int serve(const struct supervisor_options *options, char *const arguments
                                     .mountpoint = &mountpoint,
                                     .fuse_fd = -1,
                                     .journal_fd = -1,
+                                    .record_fd = -1,
                                     .ready_fd = -1,
                                     .log_fd = -1};
     int code = find_origin(arguments, &task.origin);

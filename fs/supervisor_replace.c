@@ -48,6 +48,7 @@ int supervisor_record(struct supervisor *supervisor, int64_t gone_ms)
     }
     cleanup_close(&supervisor->record_fd);
     supervisor->record_fd = fd;
+    supervisor_notify("FDSTOREREMOVE=1\nFDNAME=record"); /* an earlier one would stay beside it */
     return 0;
 }
 

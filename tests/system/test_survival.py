@@ -8,7 +8,9 @@ import os
 import random
 import re
 import signal
+import subprocess
 import time
+import unittest
 
 import testbed
 from system.scene import GOOD, GOOD_G4, LARGE, SLACK, SystemTest, sanitized
@@ -41,8 +43,9 @@ class Comparing:
 
     READERS = 4
 
-    def __init__(self, test, label, each):
+    def __init__(self, test, label, each, start=None):
         self.test, self.site = test, test.site
+        start = start or test.reader.start
         self.stop = test.desk() / "stop"
         self.processes = []
         self.originals = [test.samples / "documents" / name for name in (GOOD, GOOD_G4)]
@@ -50,7 +53,7 @@ class Comparing:
             names = [f"{label}-{number}-{i:05d}.pdf" for i in range(each)]
             for i, name in enumerate(names):
                 os.link(self.original(i), self.site.served / name)
-            self.processes.append(test.reader.start(
+            self.processes.append(start(
                 "bash", "-c", COMPARE, "bash", self.site.served, self.stop, *names))
 
     def original(self, i):
@@ -194,3 +197,114 @@ class Replaced(SystemTest):
             self.link.fault(name, method=method)
             out = self.assertOk(self.reader.finish(process))
             self.assertEqual(out.split()[0].decode(), testbed.sha256(self.site.served / name))
+
+
+UNIT = """[Unit]
+DefaultDependencies=no
+StartLimitIntervalSec=0
+[Service]
+Type=notify
+ExecStart={build}/kosekifs -f {mount} -o config={configuration}
+Restart=on-failure
+RestartSec=10ms
+KillMode=mixed
+FileDescriptorStoreMax=16
+StandardOutput=append:{log}
+StandardError=inherit
+"""
+
+# systemd wants to see that it is the init of the machine; nobody else shall see that.
+SYSTEMD = """
+mount --make-rprivate / && mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system || exit
+for each in /sys/fs/cgroup/systemd /sys/fs/cgroup/unified /sys/fs/cgroup; do
+    mkdir -p $each/koseki-test-$$ && echo $$ >$each/koseki-test-$$/cgroup.procs
+done 2>/dev/null
+exec /lib/systemd/systemd --user --unit=test.target
+"""
+
+
+class UnderSystemd(SystemTest):
+    """The supervisor is killed; systemd keeps what it needs to go on."""
+
+    @classmethod
+    def setUpClass(cls):
+        if not os.path.exists("/lib/systemd/systemd"):
+            raise unittest.SkipTest("systemd is not installed")
+        super().setUpClass()
+
+    @classmethod
+    def configure(cls, **more):
+        super().configure(**more)
+        cls.site.start = cls.start_systemd
+
+    @classmethod
+    def start_systemd(cls):
+        site = cls.site
+        home = site.directory / "sd"
+        for name in ("run", "units"):
+            (home / name).mkdir(parents=True)
+        (home / "units" / "test.target").write_text("[Unit]\nDefaultDependencies=no\n")
+        (home / "units" / "kosekifs.service").write_text(
+            UNIT.format(build=site.build, mount=site.mount_point, log=site.log_path,
+                        configuration=site.configuration))
+        cls.environment = {**os.environ, "XDG_RUNTIME_DIR": str(home / "run"), "HOME": str(home),
+                           "SYSTEMD_UNIT_PATH": str(home / "units"),
+                           "SYSTEMD_LOG_TARGET": "console"}
+        with open(home / "log", "wb") as log:
+            cls.systemd = testbed.start_servant(["unshare", "--mount", "sh", "-c", SYSTEMD],
+                                                stdout=log, stderr=log, env=cls.environment)
+        cls.addClassCleanup(cls.end_systemd)
+        testbed.wait_until(lambda: (home / "run" / "systemd" / "private").exists() or
+                           cls.systemd.poll() is not None, 10, "systemd")
+        if cls.systemd.poll() is not None:
+            raise unittest.SkipTest("systemd --user does not run here: " +
+                                    (home / "log").read_text()[-300:])
+        started = cls.systemctl("start", "kosekifs")
+        if started.returncode:
+            raise testbed.Trouble(started.stderr + site.log())
+
+    @classmethod
+    def systemctl(cls, *arguments):
+        return subprocess.run(["systemctl", "--user", *arguments], env=cls.environment,
+                              capture_output=True, text=True, timeout=60)
+
+    @classmethod
+    def end_systemd(cls):
+        cls.systemctl("stop", "kosekifs")
+        cls.systemd.kill()  # it has no unit to end by
+        cls.systemd.wait(20)
+
+    def shown(self, key):
+        return self.systemctl("show", "--value", "-p", key, "kosekifs").stdout.strip()
+
+    def start_inside(self, *argv):
+        """A reader where the mount can be seen."""
+        return subprocess.Popen(
+            ["nsenter", f"--target={self.systemd.pid}", "--mount", f"--wdns={self.site.mount_point}",
+             "setpriv", "--reuid=61101", "--regid=61101", f"--groups={testbed.AFFAIR_GROUP}",
+             *map(str, argv)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE)
+
+    def test_supervisor(self):
+        kills = 20 if FULL else 4
+        comparing = Comparing(self, "supervisor", kills * 40, self.start_inside)
+        for _ in range(kills):
+            time.sleep(random.uniform(0.5, 1.5))
+            self.assertTrue(comparing.running())
+            before = self.shown("NRestarts")
+            os.kill(int(self.shown("MainPID")), signal.SIGKILL)
+            testbed.wait_until(lambda: self.shown("NRestarts") != before and
+                               self.shown("ActiveState") == "active", 10 * SLACK, "the restart")
+        self.assertEqual(self.shown("NFileDescriptorStore"), "5")
+        read = comparing.finish()
+        self.assertEqual(self.shown("NRestarts"), str(kills))
+        print(f"      supervisor under systemd --user: {kills} kills, {read} files compared, "
+              "0 errors")
+
+    def test_restart_begins_anew(self):
+        """systemctl restart unmounts: nothing is left in the store."""
+        self.assertEqual(self.systemctl("restart", "kosekifs").returncode, 0)
+        process = self.start_inside("sha256sum", GOOD)
+        out = self.assertOk(self.reader.finish(process))
+        self.assertEqual(out.split()[0].decode(), testbed.sha256(self.site.served / GOOD))
+        self.assertEqual(self.shown("NFileDescriptorStore"), "5")

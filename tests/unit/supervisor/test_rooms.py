@@ -302,6 +302,7 @@ class InOrder(SupervisorTest):
             listener.bind(str(path))
             listener.settimeout(WAIT)
             self.place.start(environment={**os.environ, "NOTIFY_SOCKET": str(path)})
+            self.assertEqual(listener.recv(512).decode(), "FDSTOREREMOVE=1\nFDNAME=record")
             names = ("record", "fuse", "journal", "open-files", "control")
             for name in names:
                 self.assertEqual(listener.recv(512).decode(), f"FDSTORE=1\nFDNAME={name}")
