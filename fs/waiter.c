@@ -3,27 +3,61 @@
 
 #include "base/cleanup.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* Signals of a thread, a bit each, as /proc/<tid>/status shows them. */
+struct signals {
+    uint64_t pending, shared, blocked, ignored, caught;
+};
+
+static uint64_t bit(int number)
+{
+    return (uint64_t)1 << (number - 1);
+}
+
+/* A line at a time: the line of supplementary groups may be longer than any buffer. */
+static bool read_signals(FILE *status, struct signals *ret_signals)
+{
+    const struct {
+        const char *key;
+        uint64_t *value;
+    } rows[] = {{"SigPnd:", &ret_signals->pending},
+                {"ShdPnd:", &ret_signals->shared},
+                {"SigBlk:", &ret_signals->blocked},
+                {"SigIgn:", &ret_signals->ignored},
+                {"SigCgt:", &ret_signals->caught}};
+    _cleanup_free_ char *line = NULL;
+    size_t size = 0, found = 0;
+    while (found < sizeof rows / sizeof *rows && getline(&line, &size, status) > 0) {
+        size_t length = strlen(rows[found].key);
+        if (strncmp(line, rows[found].key, length) == 0)
+            *rows[found++].value = strtoull(line + length, NULL, 16);
+    }
+    return found == sizeof rows / sizeof *rows;
+}
+
+/* Of signals that dump core the kernel makes SIGKILLs only when the first thread takes one. */
+static bool fatal(const struct signals *signals)
+{
+    const uint64_t dumping = bit(SIGQUIT) | bit(SIGILL) | bit(SIGTRAP) | bit(SIGABRT) |
+                             bit(SIGBUS) | bit(SIGFPE) | bit(SIGSEGV) | bit(SIGXCPU) |
+                             bit(SIGXFSZ) | bit(SIGSYS);
+    uint64_t harmless = signals->blocked | signals->ignored | signals->caught;
+    return (signals->pending & bit(SIGKILL)) ||
+           ((signals->pending | signals->shared) & dumping & ~harmless);
+}
+
 bool waiter_fatal_signal(pid_t tid)
 {
     char path[40];
+    struct signals signals;
     snprintf(path, sizeof path, "/proc/%d/status", (int)tid);
-    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
+    _cleanup_fclose_ FILE *status = fopen(path, "re");
+    if (!status)
         return errno == ENOENT || errno == ESRCH; /* not when we are short of descriptors */
-    char text[4096];
-    ssize_t size = read(fd, text, sizeof text - 1);
-    if (size <= 0)
-        return true;
-    text[size] = '\0';
-    const char *line = strstr(text, "\nSigPnd:");
-    if (!line)
-        return false;
-    unsigned long long pending = strtoull(line + sizeof "\nSigPnd:" - 1, NULL, 16);
-    return (pending >> (SIGKILL - 1)) & 1;
+    /* Opened, but gone meanwhile. */
+    return !read_signals(status, &signals) || fatal(&signals);
 }

@@ -1,5 +1,6 @@
 """A program that waits can be ended, stopped, disturbed; and does not disturb others that list."""
 
+import json
 import os
 import signal
 import time
@@ -37,6 +38,19 @@ class Signals(SystemTest):
                     self.assertSoon(began, 0.5)
                     self.assertEqual(done.returncode, -number)
 
+    def test_fatal_signal_for_somebody_in_many_groups(self):
+        """Whose line of groups in /proc is longer than a page."""
+        groups = (testbed.AFFAIR_GROUP, *range(70000, 72000))
+        usual, self.reader = self.reader, self.site.reader(groups=groups)
+        try:
+            process = self.waiting("open", "groups-1.pdf")
+            began = time.monotonic()
+            process.kill()
+            self.reader.finish(process, 20)
+            self.assertSoon(began, 0.5)
+        finally:
+            self.reader = usual
+
     def test_stopped_programs_go_on(self):
         """As by Ctrl-Z and fg."""
         for where in self.METHODS:
@@ -71,8 +85,7 @@ class Signals(SystemTest):
             self.link.fault(name, method="HEAD", stall_after=0)
         crowd = [self.reader.start("stat", name) for name in names]
         try:
-            testbed.wait_until(lambda: sum(self.heads(name) for name in names[:20]) == 20 and
-                               self.heads(names[-1]), 20, "all look-ups to wait")
+            testbed.wait_until(lambda: self.waiters() >= WAITING, 20, "all look-ups to wait")
             self.assertEqual([p.poll() for p in crowd], [None] * WAITING)
             crowded = self.duration()
             self.assertReads(self.reader, GOOD)
@@ -83,6 +96,9 @@ class Signals(SystemTest):
                 process.kill()
             for process in crowd:
                 self.reader.finish(process)
+
+    def waiters(self):
+        return json.loads(self.reader.text(".kosekifs/status.json"))["requests"]["waiting"]
 
     def duration(self):
         """Of the fastest of a few listings, in seconds."""
