@@ -155,6 +155,14 @@ enum { CONFIG_LINK_URLS_MAX = 8 };
     X(TEXT, link_encryption, 256, "", 0, 255,                                                      \
       "why http:// is used; neither side is known to the other then")
 
+/* Section [scan]: malware, before a certificate is stored; kosekifs-mount. */
+#define CONFIG_SCAN(X)                                                                             \
+    X(TEXT, clamd, 104, "", 0, 103,                                                                \
+      "socket of clamd, such as /run/clamav/clamd.ctl; empty = none")                              \
+    X(TEXT, when_down, 8, "refuse", 6, 6,                                                          \
+      "when clamd does not answer: refuse, or accept and scan when it is back")                    \
+    X(MILLISECONDS, timeout, 0, "30s", 100, 600000, "deadline of one scan")
+
 /* Section [users]: whom each process becomes when the supervisor runs as root. */
 #define CONFIG_USERS(X)                                                                            \
     X(TEXT, mount, 64, "kosekifs-mount", 1, 63, "user name or number of kosekifs-mount")           \
@@ -209,6 +217,9 @@ struct config_replica {
 struct config_waivers {
     CONFIG_WAIVERS(CONFIG_MEMBER)
 };
+struct config_scan {
+    CONFIG_SCAN(CONFIG_MEMBER)
+};
 struct config_users {
     CONFIG_USERS(CONFIG_MEMBER)
 };
@@ -227,6 +238,7 @@ struct config {
     struct config_backup backup;
     struct config_replica replica;
     struct config_waivers waivers;
+    struct config_scan scan;
     struct config_users users;
     struct config_sandbox sandbox;
 };

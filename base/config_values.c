@@ -201,6 +201,13 @@ const char *config_check_sync(const char *text)
     return NULL;
 }
 
+const char *config_check_when_down(const char *text)
+{
+    return strcmp(text, "refuse") == 0 || strcmp(text, "accept") == 0
+               ? NULL
+               : "is neither refuse nor accept";
+}
+
 const char *config_check_sandbox_level(const char *text)
 {
     return strcmp(text, "best") == 0 || strcmp(text, "full") == 0 ? NULL

@@ -31,6 +31,7 @@ const char *config_check_server_pin(const char *text);
 const char *config_check_digest(const char *text);
 const char *config_check_oid(const char *text);
 const char *config_check_sync(const char *text);
+const char *config_check_when_down(const char *text);
 const char *config_check_sandbox_level(const char *text);
 
 #endif

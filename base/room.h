@@ -58,6 +58,8 @@ enum room_message {
                      of the mount and its request journal (fs/journal.h) */
     ROOM_POLICY,  /* to mount: one sealed memory file with the access policy (fs/access_policy.h) */
     ROOM_SINK,    /* to mount: uint32_t (enum audit_sink_kind) and one connected socket */
+    ROOM_SCANNER, /* from mount: a connection to clamd is wanted; no payload. To mount: one
+                     connected socket, or none if clamd cannot be reached */
     ROOM_KILL, /* from mount: struct room_peer; that child misbehaves, replace it. From verify: its
                   own schema process */
     ROOM_RELOAD,   /* from mount: struct room_reload; as SIGHUP does */

@@ -36,6 +36,7 @@
     X(XATTR, "xattr")     /* only denials */                                                       \
     X(FETCH, "fetch")                                                                              \
     X(VERDICT, "verdict")                                                                          \
+    X(SCAN, "scan") /* for malware */                                                              \
     X(PURGE, "purge")                                                                              \
     X(EXPORT, "export")                                                                            \
     X(GRANT, "grant")                                                                              \

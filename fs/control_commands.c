@@ -11,6 +11,7 @@
 #include "fs/control_purge.h"
 #include "fs/control_incident.h"
 #include "fs/control_reload.h"
+#include "fs/control_scan.h"
 #include "fs/control_schema.h"
 #include "fs/control_seal.h"
 #include "fs/errno_table.h"
@@ -372,6 +373,7 @@ static const struct command {
     {"reload", ACCESS_OPERATOR | ACCESS_APPROVER, control_reload},
     {"incident", ACCESS_OPERATOR | ACCESS_APPROVER | ACCESS_AUDITOR, control_incident},
     {"upgrade", ACCESS_OPERATOR | ACCESS_APPROVER, control_reload},
+    {"scan", ACCESS_OPERATOR, control_scan},
     {"seals", ACCESS_VIEWER, control_seals},
     {"seal", ACCESS_OPERATOR | ACCESS_APPROVER, control_seal},
     {"unseal", ACCESS_APPROVER, control_unseal, .two = true},

@@ -1,7 +1,8 @@
 /*
  * A flight: the one operation under way for a name, shared by all who wait for it. Life of a flight
  * that brings content:
- *   queued -> link (body into a memory file) -> verify queue -> verifying -> storing -> landed
+ *   queued -> link (body into a memory file) -> verify queue -> verifying -> scanning -> storing ->
+ *   landed
  * of one that verifies stored content anew, under changed trust:
  *   loading (decrypted into a memory file) -> verify queue -> verifying -> storing -> landed
  * and of a look-up: queued -> link (HEAD) -> storing (entry and inode number) -> landed.
@@ -28,6 +29,7 @@ enum flight_stage {
     FLIGHT_LOADING,
     FLIGHT_VERIFY_QUEUED,
     FLIGHT_VERIFYING,
+    FLIGHT_SCANNING,
     FLIGHT_STORING,
     FLIGHT_LANDED,
 };
@@ -43,6 +45,7 @@ struct flight {
     int64_t link_until_ms;    /* FLIGHT_AT_LINK: when the link was told to end it */
     struct cache_entry entry; /* LOOKUP: what HEAD said; CONTENT: as it was at the start */
     bool anew;                /* content is stored; only verified again */
+    bool scan;                /* with anew: scanned for malware again as well */
     bool background;          /* begun by step_reverify(), for nobody in particular */
     int memfd;
     uint64_t reserved; /* of provide's body_bytes */

@@ -23,6 +23,7 @@
 #include "fs/mount_confine.h"
 #include "fs/mount_setup.h"
 #include "fs/ops.h"
+#include "fs/scanning.h"
 #include "fs/upkeep.h"
 #include "fs/uses.h"
 #include "keys/keys_client.h"
@@ -325,6 +326,8 @@ static bool on_supervisor(struct program *program)
         error = take_policy(&program->fs, message->fds[0]);
     else if (message->type == ROOM_RELOADED)
         error = take_reloaded(program, message);
+    else if (message->type == ROOM_SCANNER && message->fd_count <= 1 && program->fs.scanner)
+        scanner_connected(program->fs.scanner, message->fd_count ? steal_fd(&message->fds[0]) : -1);
     else if (message->type == ROOM_SINK)
         error = take_sink(&program->fs, message);
     if (error < 0)
@@ -423,7 +426,7 @@ static void open_provide(struct program *program)
     struct mountfs *fs = &program->fs;
     const struct provide_listener listener = {fs,           on_fetched,    on_judged,
                                               on_withdrawn, on_keep_until, on_upkeep,
-                                              on_endpoint,  on_misbehaved};
+                                              on_endpoint,  scanning_scan, on_misbehaved};
     const struct provide_places places = {
         .state_fd = program->state_fd,
         .ledger_fd = fs->ledger_fd,
@@ -499,6 +502,8 @@ static void start(struct program *program, struct ipc_message *message)
     if (delivery_new(fds[MOUNT_FD_OPEN_FILES], &fs->delivery) < 0)
         room_fail("the table of open files was not taken");
     open_provide(program);
+    if (scanning_start(fs, &program->setup.scan) < 0)
+        room_fail("unscanned.json cannot be read, or memory is short");
     record_life(fs, AUDIT_START);
     record_waivers(fs);
     int error = record_policy(fs);
@@ -536,6 +541,7 @@ static void end(struct program *program)
         pthread_join(program->loop, NULL);
     control_stop(program->control);
     chores_free(fs->chores);
+    scanner_free(fs->scanner);
     provide_free(fs->provide); /* tells all that wait, peers of the control socket too */
     control_free(program->control);
     record_life(fs, AUDIT_STOP);

@@ -24,6 +24,7 @@ struct mount_setup {
     struct config_audit audit;
     struct config_alerts alerts;
     struct config_retention retention;
+    struct config_scan scan;
     uint8_t has_ledger, has_replica;
     struct config_waivers waivers; /* to be shown and recorded */
     uint8_t attempt; /* only to see whether it starts: no descriptor is what it should be */

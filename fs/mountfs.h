@@ -27,6 +27,7 @@ struct keys_client;
 struct chores;
 struct uses;
 struct upkeep;
+struct scanner;
 
 enum { MOUNTFS_RELAXED_MAX = 2048 };
 
@@ -47,6 +48,7 @@ struct mountfs {
     struct uses *uses;
     struct chores *chores;
     struct upkeep *upkeep;
+    struct scanner *scanner; /* NULL: nothing is scanned */
     struct keys_client *keys;
     const struct config_retention *retention;
     int state_fd;

@@ -320,7 +320,7 @@ static void step_drop_abandoned(struct provide *provide, struct flight_queue *qu
 /* False: later, when there is room or memory. */
 static bool reverify_entry(struct provide *provide, const struct cache_entry *entry)
 {
-    if (memory_equal(entry->trust_generation, provide->trust, SHA256_SIZE) ||
+    if ((memory_equal(entry->trust_generation, provide->trust, SHA256_SIZE) && !provide->rescan) ||
         flights_find(provide->flights, FLIGHT_CONTENT, &entry->name))
         return true;
     if (provide->reverifying == REVERIFY_AT_ONCE)
@@ -330,6 +330,7 @@ static bool reverify_entry(struct provide *provide, const struct cache_entry *en
         return false;
     flight->entry = *entry;
     flight->anew = flight->background = true;
+    flight->scan = provide->rescan;
     flight->deadline_ms = clock_monotonic_ms() + provide->config->open_timeout;
     provide->reverifying++;
     step_queue_for_store(provide, flight, FLIGHT_LOADING);
@@ -352,6 +353,7 @@ static void step_reverify(struct provide *provide)
                            &filled) < 0 ||
         filled == 0) {
         provide->reverify_cursor = REVERIFY_DONE;
+        provide->rescan = false;
         return;
     }
     for (size_t i = 0; i < filled; i++) {

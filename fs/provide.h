@@ -50,6 +50,10 @@ struct provide_listener {
     void (*upkeep)(void *context, struct cache *cache);
     /* A circuit to an address of the link system has opened or closed. */
     void (*endpoint)(void *context, const struct link_endpoint_state *state);
+    /* Before what was accepted is stored. 0: nothing scans; 1: provide_scanned() follows for this
+     * id; a negative errno: it cannot be asked. Under the lock, so it may only take the request;
+     * memfd stays provide's. */
+    int (*scan)(void *context, uint64_t id, const struct certname *name, int memfd);
     /* A child process misbehaved; the supervisor shall replace it. */
     void (*misbehaved)(void *context, enum room_role role, uint32_t index, const char *reason);
 };
@@ -112,6 +116,21 @@ bool provide_described(struct provide *provide, const struct certname *name);
  * provide_lookup(). */
 _must_use_ int provide_content(struct provide *provide, const struct certname *name,
                                struct waiter *waiter);
+/*
+ * Stored content is verified and scanned once more, for a waiter or (NULL) for nobody in
+ * particular. Returns as provide_lookup(); ENOENT: nothing is stored; EBUSY: something is under way
+ * with this certificate.
+ */
+_must_use_ int provide_rescan(struct provide *provide, const struct certname *name,
+                              struct waiter *waiter);
+/* The same of everything, a few at a time. */
+void provide_rescan_all(struct provide *provide);
+
+enum provide_scan { PROVIDE_CLEAN, PROVIDE_MALWARE, PROVIDE_UNSCANNED };
+/* What the scan of a flight found; text: the name of it, or why there was none. Any thread. */
+void provide_scanned(struct provide *provide, uint64_t id, enum provide_scan result,
+                     const char *text);
+
 /* The kernel interrupted a waiting program: look whether a fatal signal is pending. Any thread,
  * takes no lock. */
 void provide_interrupt(struct provide *provide, struct waiter *waiter);

@@ -47,6 +47,7 @@ struct provide {
     uint8_t trust[SHA256_SIZE];
     bool trust_known;
     uint32_t reverify_cursor; /* next inode to look at; REVERIFY_DONE: all seen */
+    bool rescan;          /* … and scan all again on the way */
     unsigned reverifying;     /* background flights under way */
     uint64_t waiters;
     struct provide_statistics count;
@@ -82,6 +83,11 @@ void step_worker_lost(struct provide *provide, struct worker *worker, const char
 void provide_on_worker(struct provide *provide, unsigned index); /* without the lock */
 /* Under the lock; workers past their deadline are set in the returned bit mask, to be reported. */
 unsigned step_worker_deadlines(struct provide *provide, int64_t now_ms);
+
+/* provide_scan.c: malware. True if the flight waits for a scan now, or has landed. */
+bool step_scan(struct provide *provide, struct flight *flight);
+/* True if the verdict is one that a scan made. */
+bool verdict_says_malware(const struct verdict *verdict);
 
 /* provide_store.c: cache. */
 void step_queue_for_store(struct provide *provide, struct flight *flight, enum flight_stage stage);

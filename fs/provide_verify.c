@@ -84,7 +84,8 @@ static void step_judged(struct provide *provide, struct flight *flight,
         provide->count.rejected++;
     else
         provide->count.undecided++;
-    step_queue_for_store(provide, flight, FLIGHT_STORING);
+    if (!step_scan(provide, flight))
+        step_queue_for_store(provide, flight, FLIGHT_STORING);
 }
 
 /* Under the lock: what to say of the worker if its answer is wrong, else NULL. */

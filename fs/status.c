@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "fs/status_link.h"
+#include "fs/scanner.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -126,6 +127,22 @@ static struct json *alerts_object(const struct figures *figures)
     return steal_ptr(&object);
 }
 
+static struct json *scan_object(struct mountfs *fs)
+{
+    struct scanner_statistics scan = {0};
+    _cleanup_json_ struct json *object = json_object_new();
+    if (fs->scanner)
+        scanner_statistics(fs->scanner, &scan);
+    if (!object || json_set_bool(object, "configured", fs->scanner != NULL) < 0 ||
+        json_set_bool(object, "up", scan.up) < 0 ||
+        set_number(object, "scanned", scan.scanned) < 0 ||
+        set_number(object, "found", scan.found) < 0 ||
+        set_number(object, "failed", scan.failed) < 0 ||
+        set_number(object, "not_yet_scanned", scan.unscanned) < 0)
+        return NULL;
+    return steal_ptr(&object);
+}
+
 struct json *status_object(struct mountfs *fs)
 {
     _cleanup_free_ struct figures *figures = malloc(sizeof *figures);
@@ -144,6 +161,7 @@ struct json *status_object(struct mountfs *fs)
         json_set(object, "verify", verify_object(figures)) < 0 ||
         json_set(object, "store", store_object(figures)) < 0 ||
         json_set(object, "audit", audit_object(figures)) < 0 ||
+        json_set(object, "scan", scan_object(fs)) < 0 ||
         json_set(object, "alerts", alerts_object(figures)) < 0)
         return NULL;
     return steal_ptr(&object);

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "fs/supervisor_clamd.h"
 #include "fs/supervisor_exit.h"
 #include "fs/supervisor_schema.h"
 
@@ -116,6 +117,20 @@ static void on_reload(struct supervisor *supervisor, struct child *child)
     supervisor_ask_reload(supervisor, reload.upgrade != 0);
 }
 
+static void on_scanner(struct supervisor *supervisor, struct child *child)
+{
+    const char *path = supervisor->task->inputs->config.scan.clamd;
+    if (child->role != ROOM_MOUNT || supervisor->message.size != 0 ||
+        supervisor->message.fd_count != 0 || *path == '\0') {
+        reject(child, "a request for a connection that it may not have");
+        return;
+    }
+    _cleanup_close_ int fd = supervisor_clamd_connect(path);
+    if (fd < 0)
+        log_warning("clamd at %s: %s", path, strerror(-fd));
+    rooms_send(child, ROOM_SCANNER, NULL, 0, fd);
+}
+
 static void on_message(struct supervisor *supervisor, struct child *child)
 {
     switch (supervisor->message.type) {
@@ -130,6 +145,9 @@ static void on_message(struct supervisor *supervisor, struct child *child)
         break;
     case ROOM_RELOAD:
         on_reload(supervisor, child);
+        break;
+    case ROOM_SCANNER:
+        on_scanner(supervisor, child);
         break;
     case ROOM_ALERT:
         on_alert(supervisor, child);

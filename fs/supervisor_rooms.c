@@ -67,7 +67,7 @@ static int send_or_kill(struct child *child, enum room_message type, const void 
 void rooms_send(struct child *child, enum room_message type, const void *payload, size_t size,
                 int fd)
 {
-    if (child->room_fd >= 0 && send_or_kill(child, type, payload, size, &fd, 1) < 0)
+    if (child->room_fd >= 0 && send_or_kill(child, type, payload, size, &fd, fd >= 0) < 0)
         log_debug("%s is ending", child_name(child));
 }
 
@@ -83,6 +83,7 @@ static int send_mount_setup(struct rooms *rooms, struct child *child)
     const struct mount_setup setup = {.mount = inputs->config.mount,
                                       .audit = inputs->config.audit,
                                       .alerts = inputs->config.alerts,
+                                      .scan = inputs->config.scan,
                                       .retention = inputs->config.retention,
                                       .attempt = rooms->attempt,
                                       .has_ledger = inputs->ledger_fd >= 0,

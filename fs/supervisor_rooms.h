@@ -41,7 +41,8 @@ void rooms_set_ready(struct rooms *rooms, struct child *child);
 /* True if every room but mount is ready. Schema processes are not waited for. */
 bool rooms_all_ready(const struct rooms *rooms);
 
-/* Sends to a child; one that does not read its messages is killed. */
+/* Sends to a child, with a descriptor or (-1) without; one that does not read its messages is
+ * killed. */
 void rooms_send(struct child *child, enum room_message type, const void *payload, size_t size,
                 int fd);
 /* Sends inputs->trust_fd. */

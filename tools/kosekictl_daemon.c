@@ -7,6 +7,7 @@
 #include "tools/control_client.h"
 #include "tools/kosekictl_keep.h"
 #include "tools/kosekictl_reload.h"
+#include "tools/kosekictl_scan.h"
 #include "tools/kosekictl_seal.h"
 #include "tools/kosekictl_store.h"
 
@@ -192,6 +193,7 @@ static const struct {
     {"seal", kosekictl_seal},
     {"unseal", kosekictl_unseal},
     {"seals", kosekictl_seals},
+    {"scan", kosekictl_scan},
     {"purge", kosekictl_decide},
     {"hold", kosekictl_decide},
     {"release", kosekictl_decide},
