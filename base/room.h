@@ -62,8 +62,8 @@ enum room_message {
                      connected socket, or none if clamd cannot be reached */
     ROOM_KILL, /* from mount: struct room_peer; that child misbehaves, replace it. From verify: its
                   own schema process */
-    ROOM_RELOAD,   /* from mount: struct room_reload; as SIGHUP does */
-    ROOM_RELOADED, /* to mount: struct room_reloaded, with the id of ROOM_RELOAD */
+    ROOM_RELOAD,    /* from mount: struct room_reload; as SIGHUP does */
+    ROOM_RELOADED,  /* to mount: struct room_reloaded, with the id of ROOM_RELOAD */
     ROOM_SANDBOX,   /* to the child, first of all: struct config_sandbox */
     ROOM_PROCESSES, /* to mount: struct room_process for each of our processes */
     ROOM_ENDED,     /* to mount: struct room_ended; a neighbour did */

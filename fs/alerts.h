@@ -38,7 +38,7 @@
     X(KEYS, "keys")                                                                                \
     X(LINK, "link")                                                                                \
     X(TRUST, "trust")                                                                              \
-    X(MALWARE, "malware") /* found, or nothing scans */                                           \
+    X(MALWARE, "malware") /* found, or nothing scans */                                            \
     X(SEAL, "seal")       /* something was sealed or unsealed */                                   \
     X(PROCESS, "process") /* one of our processes had to be replaced */
 

@@ -47,7 +47,7 @@ struct provide {
     uint8_t trust[SHA256_SIZE];
     bool trust_known;
     uint32_t reverify_cursor; /* next inode to look at; REVERIFY_DONE: all seen */
-    bool rescan;          /* … and scan all again on the way */
+    bool rescan;              /* … and scan all again on the way */
     unsigned reverifying;     /* background flights under way */
     uint64_t waiters;
     struct provide_statistics count;

@@ -110,7 +110,8 @@ static int parse_list(struct seals *seals, const struct json *file)
     const struct json *array = json_get(file, "seals");
     size_t count = json_array_count(array);
     int64_t next;
-    if (!json_is_array(array) || !json_get_integer(file, "next", &next) || next <= 0 || count > SEALS_MAX)
+    if (!json_is_array(array) || !json_get_integer(file, "next", &next) || next <= 0 ||
+        count > SEALS_MAX)
         return -EBADMSG;
     uint64_t last = 0;
     for (size_t i = 0; i < count; i++) {
