@@ -232,6 +232,44 @@ _must_use_ int cache_check(struct cache *cache, const struct cache_check *check,
 /* The next start mends names, spare rows and totals (cache/rebuild.h). */
 _must_use_ int cache_ask_rebuild(struct cache *cache);
 
+/*
+ * A backup into an empty file: everything, or what an earlier backup does not have. Reads only, so
+ * it runs beside readers and the writer. Read back and compared before it returns 0. -EBADMSG: the
+ * earlier file is none of this store's; -ECANCELED: stopped.
+ */
+struct cache_backup {
+    int fd;          /* open for reading and writing */
+    int previous_fd; /* the last backup; -1 = none, all is written */
+    uint32_t number; /* of this one: greater than the previous one's, from 1 */
+    int64_t now_s;
+    void *context;
+    bool (*stop)(void *context);
+};
+struct cache_backed_up {
+    uint64_t certificates; /* that the backup names */
+    uint64_t written;      /* whose content is in this file */
+    uint64_t damaged;      /* left out: fsck tells which */
+    uint64_t bytes;
+};
+_must_use_ int cache_backup(struct cache *cache, const struct cache_backup *backup,
+                            struct cache_backed_up *ret_total);
+
+/*
+ * Puts a store together from backups and the ledger's copy of the keys, without any key being asked
+ * for: what the ledger says is erased stays so. `open_backup` yields a descriptor of the backup of
+ * a number, or a negative errno; `newest` is the one to restore. The directory must not have a
+ * store. ret_message (256 bytes) explains a failure.
+ */
+struct cache_restore {
+    int directory_fd;
+    int ledger_fd;
+    uint32_t newest;
+    void *context;
+    int (*open_backup)(void *context, uint32_t number);
+};
+_must_use_ int cache_restore(const struct cache_restore *restore, char *ret_message,
+                             uint64_t *ret_certificates);
+
 /* What is due from time to time, all a few seconds: erasures that could not be finished, readers
  * that died, keys of retention periods that are over. ret_ended: periods whose key was destroyed.
  */

@@ -97,6 +97,19 @@ static int drop_content(struct rebuild *rebuild, MDB_txn *transaction, struct en
     return r < 0 ? r : entry_put(cache, transaction, row);
 }
 
+/* It follows from the entry; a restored store has none. */
+static int put_header(struct cache *cache, MDB_txn *transaction, const struct entry_row *row)
+{
+    const struct record record = entry_record(row);
+    uint8_t header[RECORD_HEADER_SIZE];
+    struct number_key key = number_key(record.inode);
+    int r = record_header(&record, cache->store_id, header);
+    return r < 0
+               ? r
+               : store_put(cache, transaction, TABLE_RECORDS, bytes_of(key.bytes, sizeof key.bytes),
+                           bytes_of(header, sizeof header));
+}
+
 static int take_content(struct rebuild *rebuild, MDB_txn *transaction, struct entry_row *row)
 {
     struct cache *cache = rebuild->cache;
@@ -104,6 +117,9 @@ static int take_content(struct rebuild *rebuild, MDB_txn *transaction, struct en
     if (!slot_holds(cache, row->place.slot, row->place.generation) ||
         (row->place.period != 0 && (!period || !period->keyed)))
         return drop_content(rebuild, transaction, row);
+    int r = put_header(cache, transaction, row);
+    if (r < 0)
+        return r;
     mark(rebuild, row->place.slot);
     if (period)
         period->place.records++;

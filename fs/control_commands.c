@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "fs/control_backup.h"
 #include "fs/control_fetch.h"
 #include "fs/control_keep.h"
 #include "fs/control_purge.h"
@@ -368,6 +369,7 @@ static const struct command {
     {"export", ACCESS_OPERATOR | ACCESS_APPROVER, control_export},
     {"rotate-key", ACCESS_OPERATOR | ACCESS_APPROVER, control_rotate_key},
     {"fsck", ACCESS_OPERATOR, control_fsck},
+    {"backup", ACCESS_OPERATOR, control_backup},
     {"confirm", ACCESS_APPROVER, command_confirm},
     {"schema", ACCESS_OPERATOR | ACCESS_APPROVER, control_schema},
     {"reload", ACCESS_OPERATOR | ACCESS_APPROVER, control_reload},

@@ -3,6 +3,7 @@
  * asks the running daemon over its control socket.
  */
 #include "tools/kosekictl_audit.h"
+#include "tools/kosekictl_backup.h"
 #include "tools/kosekictl_daemon.h"
 #include "tools/kosekictl_incident.h"
 #include "tools/kosekictl_schema.h"
@@ -35,6 +36,8 @@ static const char usage_text[] =
     "  export NAME --to FILE --reason TEXT [--approver NAME]   hand a certificate over\n"
     "  fsck [--repair | --refetch]      look at everything that is stored\n"
     "  rotate-key --reason TEXT [--approver NAME] [--destroy-old]   a new master key\n"
+    "  backup DIRECTORY [--full]        what is stored, encrypted, into a new file there\n"
+    "  restore --from DIR --ledger DIR --to DIR [--number N]   a store out of backups\n"
     "  erasures FILE [--key HEX]        check the signed record of erasures\n"
     "  pending | confirm ID             commands that wait for a second person\n"
     "  reload                           everything that the configuration says anew, as SIGHUP "
@@ -75,6 +78,8 @@ int main(int argc, char **argv)
         return kosekictl_verify(argc - first, argv + first);
     if (strcmp(argv[first], "audit") == 0)
         return kosekictl_audit(argc - first, argv + first);
+    if (strcmp(argv[first], "restore") == 0)
+        return kosekictl_restore(argc - first, argv + first);
     if (strcmp(argv[first], "erasures") == 0)
         return kosekictl_erasures(argc - first, argv + first);
     if (strcmp(argv[first], "incident") == 0)

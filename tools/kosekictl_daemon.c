@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "tools/asking.h"
 #include "tools/control_client.h"
+#include "tools/kosekictl_backup.h"
 #include "tools/kosekictl_keep.h"
 #include "tools/kosekictl_reload.h"
 #include "tools/kosekictl_scan.h"
@@ -197,6 +198,7 @@ static const struct {
     {"purge", kosekictl_decide},
     {"hold", kosekictl_decide},
     {"release", kosekictl_decide},
+    {"backup", kosekictl_backup},
     {"export", kosekictl_export},
     {"fsck", kosekictl_fsck},
     {"rotate-key", kosekictl_rotate_key},
