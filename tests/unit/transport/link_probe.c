@@ -152,7 +152,10 @@ static void read_event(struct probe *probe)
 static void start_real_keys(struct probe *probe, int fd)
 {
     char text[ROOM_TEXT_MAX + 1];
-    const struct keys_setup setup = {.keys = {.master_key = "/master", .tls_key = "/tls"}};
+    const struct keys_setup setup = {
+        .keys = {.master_key = "/master", .tls_key = "/tls"},
+        .tls12 = strcmp(probe->setup.link.tls_min, "1.2") == 0,
+    };
     int files[3] = {probe_sealed_file(probe->setup.link.certificate_file),
                     open(probe->master_key, O_RDONLY | O_CLOEXEC),
                     open(probe->tls_key, O_RDONLY | O_CLOEXEC)};

@@ -208,12 +208,12 @@ class Distrust(LinkTest):
         probe = self.probe(sim.url)
         self.assertGood(probe.wait(probe.get(NAME)))
 
-    def test_tls_1_2_only_without_client_certificate(self):
-        sim = self.other(tls_min="1.2", tls_max="1.2", client_ca=None)
-        probe = self.probe(sim.url, tls_min="1.2")
-        self.assertGood(probe.wait(probe.get(NAME)))
-        self.refused("kosekifs-keys did not sign", tls_min="1.2",
-                     sim=self.other(tls_min="1.2", tls_max="1.2"))
+    def test_tls_1_2_where_it_is_allowed(self):
+        for client_ca in (None, "ca"):
+            sim = self.other(tls_min="1.2", tls_max="1.2", client_ca=client_ca)
+            for client in ("client", "client-ec"):
+                probe = self.probe(sim.url, client=client, tls_min="1.2")
+                self.assertGood(probe.wait(probe.get(NAME)))
 
 
 class Keys(LinkTest):
