@@ -86,7 +86,9 @@ enum { CONFIG_LINK_URLS_MAX = 8 };
     X(TEXT, pin, 512, "", 0, 511, "FILE or credential:NAME with the token's PIN and nothing else") \
     X(LIST, pkcs11_environment, 1024, "", 0, 1023, "NAME=VALUE that the module wants to find")     \
     X(LIST, pkcs11_paths, 2048, "", 0, 2047,                                                       \
-      "files, directories and sockets that the module may use, for reading and writing")
+      "files, directories and sockets that the module may use, for reading and writing")           \
+    X(NUMBER, signatures_per_second, 0, "200", 1, 100000, "TLS handshakes signed in the long run") \
+    X(NUMBER, signatures_burst, 0, "400", 1, 1000000, "TLS handshakes signed at once at most")
 
 /* Section [trust]: what makes a signer the Minister; becomes the trust bundle. */
 #define CONFIG_TRUST(X)                                                                            \
@@ -129,7 +131,9 @@ enum { CONFIG_LINK_URLS_MAX = 8 };
     X(NUMBER, verification, 0, "5", 1, 1000000, "failed verifications that are a disturbance")     \
     X(BOOL, root, 0, "yes", 0, 0, "an open by uid 0 is an alert")                                  \
     X(MILLISECONDS, quiet, 0, "1h", 1000, 604800000, "the same alert is told once in this time")   \
-    X(NUMBER, told_max, 0, "60", 1, 100000, "alerts told in an hour at most")
+    X(NUMBER, told_max, 0, "60", 1, 100000, "alerts told in an hour at most")                      \
+    X(MILLISECONDS, certificate, 0, "720h", 0, 31536000000,                                        \
+      "our TLS client certificate ends within this time")
 
 /* Sections [retention], [backup] and [replica]: what is kept, how long, and where else. */
 #define CONFIG_RETENTION(X)                                                                        \

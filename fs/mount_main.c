@@ -21,6 +21,7 @@
 #include "fs/hidden.h"
 #include "fs/journal.h"
 #include "fs/mount_confine.h"
+#include "fs/key_watch.h"
 #include "fs/mount_setup.h"
 #include "fs/ops.h"
 #include "fs/scanning.h"
@@ -506,6 +507,8 @@ static void start(struct program *program, struct ipc_message *message)
         room_fail("unscanned.json cannot be read, or memory is short");
     record_life(fs, AUDIT_START);
     record_waivers(fs);
+    if (key_watch_new(fs, program->keys, program->setup.alerts.certificate, &fs->key_watch) < 0)
+        room_fail("memory is short");
     int error = record_policy(fs);
     if (error == 0)
         error = take_trust(fs, fds[MOUNT_FD_TRUST]);
@@ -528,6 +531,8 @@ static int begin_session(struct program *program)
     int error = session_new(program->fuse_fd, program->journal, ops_table(), fs, &fs->session);
     if (error == 0)
         seal_apply(fs); /* a crash may have come between seal and effect */
+    if (error == 0)
+        error = key_watch_start(fs->key_watch);
     return error < 0 ? error : -pthread_create(&program->loop, NULL, loop_run, program);
 }
 
@@ -544,6 +549,7 @@ static void end(struct program *program)
     scanner_free(fs->scanner);
     provide_free(fs->provide); /* tells all that wait, peers of the control socket too */
     control_free(program->control);
+    key_watch_free(fs->key_watch);
     record_life(fs, AUDIT_STOP);
     alerts_set_audit(fs->alerts, NULL);
     audit_close(fs->audit); /* with a last checkpoint, so keys must still be there */

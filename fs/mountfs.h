@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 struct hidden;
+struct key_watch;
 struct keys_client;
 struct chores;
 struct uses;
@@ -50,6 +51,7 @@ struct mountfs {
     struct upkeep *upkeep;
     struct scanner *scanner; /* NULL: nothing is scanned */
     struct keys_client *keys;
+    struct key_watch *key_watch;
     const struct config_retention *retention;
     int state_fd;
     int ledger_fd; /* -1: none */

@@ -3,8 +3,9 @@
 
 #include "base/clock.h"
 #include "base/json.h"
-#include "fs/status_link.h"
+#include "fs/key_watch.h"
 #include "fs/scanner.h"
+#include "fs/status_link.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -16,6 +17,7 @@ struct figures {
     struct cache_statistics store;
     struct audit_status audit;
     struct alerts_counts alerts;
+    struct key_figures keys;
     uint64_t opens, denials, failures, seals;
     bool sealed;
     int64_t uptime_s;
@@ -32,6 +34,7 @@ static void gather(struct mountfs *fs, struct figures *figures)
         figures->store = (struct cache_statistics){0};
     audit_status(fs->audit, &figures->audit);
     alerts_counts(fs->alerts, &figures->alerts);
+    key_watch_look(fs->key_watch, &figures->keys);
     access_version(fs->access, figures->policy_version, figures->policy_sha256);
     figures->seals = seals_count(fs->seals);
     figures->sealed = seals_cover_all(fs->seals);
@@ -50,7 +53,7 @@ static const char *overall(const struct figures *figures)
         return "sealed";
     if (figures->audit.error)
         return "suspended";
-    if (!figures->provide.link_up || !figures->provide.verify_up)
+    if (!figures->provide.link_up || !figures->provide.verify_up || figures->keys.token_away)
         return "degraded";
     if (figures->alerts.open[ALERT_CRITICAL] || figures->alerts.open[ALERT_WARNING])
         return "attention";
@@ -158,6 +161,7 @@ struct json *status_object(struct mountfs *fs)
         json_set(object, "requests", requests_object(figures)) < 0 ||
         json_set(object, "link", status_link_object(&figures->provide)) < 0 ||
         json_set(object, "waivers", status_waivers(fs->waivers)) < 0 ||
+        json_set(object, "keys", key_watch_object(fs->key_watch)) < 0 ||
         json_set(object, "verify", verify_object(figures)) < 0 ||
         json_set(object, "store", store_object(figures)) < 0 ||
         json_set(object, "audit", audit_object(figures)) < 0 ||
@@ -187,6 +191,9 @@ char *status_metrics(struct mountfs *fs)
         {"waiting", "gauge", "Requests that wait.", figures->provide.waiters},
         {"seals", "gauge", "Emergency seals in force.", figures->seals},
         {"link_up", "gauge", "1 if the link process runs.", figures->provide.link_up},
+        {"keys_up", "gauge", "1 if the keys process answers.", figures->keys.up},
+        {"client_certificate_not_after_seconds", "gauge", "End of our TLS client certificate.",
+         (uint64_t)figures->keys.not_after_s},
         {"lookups_total", "counter", "HEAD requests.", figures->provide.lookups},
         {"fetches_total", "counter", "GET requests.", figures->provide.fetches},
         {"fetch_failures_total", "counter", "Fetches that failed.",

@@ -109,6 +109,8 @@ void key_set_load(struct key_set *set, const struct ipc_message *setup)
     loading = (struct loading){.message = setup};
     memcpy(&loading.setup, setup->payload, sizeof loading.setup);
     set->tls12 = loading.setup.tls12;
+    set->signatures_per_second = loading.setup.keys.signatures_per_second;
+    set->signatures_burst = loading.setup.keys.signatures_burst;
     load_certificate(set, &loading);
     load_pin(set, &loading);
     const char *list = loading.setup.keys.previous_master_keys;

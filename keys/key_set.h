@@ -22,6 +22,7 @@ struct key_set {
     struct client_certificate certificate;
     struct tls_signer *signer;
     bool tls12; /* its handshakes are signed too */
+    int64_t signatures_per_second, signatures_burst;
     enum keys_source master_source, tls_source;
 };
 

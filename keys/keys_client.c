@@ -328,16 +328,20 @@ int keys_client_generations(struct keys_client *client, struct keys_generations 
     return 0;
 }
 
-int keys_client_status(struct keys_client *client, struct keys_status *ret_status)
+int keys_client_status(struct keys_client *client, uint64_t instance,
+                       const struct keys_uses *recorded, struct keys_status *ret_status)
 {
+    const struct keys_ask_status request = {.instance = instance, .recorded = *recorded};
     struct keys_status answer;
     int r = ask(client, &(struct question){.type = KEYS_ASK_STATUS,
+                                           .payload = &request,
+                                           .size = sizeof request,
                                            .answer_type = KEYS_STATUS,
                                            .answer = &answer,
                                            .answer_size = sizeof answer});
     if (r < 0)
         return r;
-    if (ipc_text_ok(answer.subject, sizeof answer.subject) == 0 ||
+    if (!ipc_text_ok(answer.subject, sizeof answer.subject) ||
         answer.master_source >= KEYS_SOURCE_END || answer.tls_source >= KEYS_SOURCE_END ||
         answer.token >= KEYS_TOKEN_END || answer.generation_count > KEYS_GENERATION_MAX)
         return -EPROTO;

@@ -72,6 +72,7 @@ enum { KEYS_SUBJECT_SIZE = 256 };
 struct keys_status {
     uint64_t instance; /* random, of this life of kosekifs-keys: its counts began with zeros */
     struct keys_uses uses;
+    struct keys_uses recorded;          /* what an asker said last */
     uint32_t master_source, tls_source; /* enum keys_source */
     uint32_t token;                     /* enum keys_token */
     uint32_t generation_count;
@@ -113,8 +114,13 @@ _must_use_ int keys_client_rewrap(struct keys_client *client, const void *aad, s
 _must_use_ int keys_client_generations(struct keys_client *client,
                                        struct keys_generations *ret_generations);
 
-/* What kosekifs-keys holds and did; nothing secret. */
-_must_use_ int keys_client_status(struct keys_client *client, struct keys_status *ret_status);
+/*
+ * What kosekifs-keys holds and did; nothing secret. `recorded` says which of the uses by `instance`
+ * are on record; another kosekifs-mount that asks later is told. Of another instance (0: none) it
+ * is passed over.
+ */
+_must_use_ int keys_client_status(struct keys_client *client, uint64_t instance,
+                                  const struct keys_uses *recorded, struct keys_status *ret_status);
 
 /*
  * Signs a statement of 1 to KEYS_STATEMENT_MAX bytes with Ed25519 under a key that is derived from

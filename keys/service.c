@@ -12,12 +12,10 @@
 #include <stdbool.h>
 #include <string.h>
 
-enum { SIGNATURES_PER_SECOND = 200, SIGNATURES_BURST = 400 };
-
 int service_init(struct service *service, const struct key_set *set, int64_t now_ms)
 {
     *service = (struct service){.set = set};
-    rate_init(&service->signatures, SIGNATURES_PER_SECOND, SIGNATURES_BURST, now_ms);
+    rate_init(&service->signatures, set->signatures_per_second, set->signatures_burst, now_ms);
     return random_bytes(&service->instance, sizeof service->instance);
 }
 
@@ -128,18 +126,22 @@ static uint32_t token_word(const struct token *token)
     return token ? words[token_state(token)] : KEYS_TOKEN_UNUSED;
 }
 
-static bool serve_status(const struct service *service, int fd, const struct ipc_message *message)
+static bool serve_status(struct service *service, int fd, const struct ipc_message *message)
 {
     const struct key_set *set = service->set;
+    struct keys_ask_status request;
+    if (ipc_message_take(message, &request, sizeof request, 0) < 0)
+        return false;
+    if (request.instance == service->instance)
+        service->recorded = request.recorded;
     struct keys_status answer = {.instance = service->instance,
                                  .uses = service->uses,
+                                 .recorded = service->recorded,
                                  .master_source = set->master_source,
                                  .tls_source = set->tls_source,
                                  .token = token_word(set->token),
                                  .generation_count = set->ring.count,
                                  .not_after_s = set->certificate.not_after_s};
-    if (message->size != 0 || message->fd_count != 0)
-        return false;
     memcpy(answer.subject, set->certificate.subject, sizeof answer.subject);
     return ipc_send(fd, KEYS_STATUS, message->id, &answer, sizeof answer, NULL, 0) == 0;
 }

@@ -22,6 +22,7 @@ struct service {
     struct rate signatures;
     uint64_t instance;
     struct keys_uses uses;
+    struct keys_uses recorded; /* as kosekifs-mount says */
     unsigned peer_count;
     struct service_peer {
         struct room_peer who;

@@ -19,7 +19,7 @@ enum keys_message {
     KEYS_REWRAPPED,        /* struct keys_rewrapped */
     KEYS_LIST,             /* nothing */
     KEYS_LISTED,           /* struct keys_generations */
-    KEYS_ASK_STATUS,       /* nothing */
+    KEYS_ASK_STATUS,       /* struct keys_ask_status */
     KEYS_STATUS,           /* struct keys_status */
 };
 
@@ -51,6 +51,11 @@ struct keys_unwrapped {
 struct keys_rewrapped {
     int32_t outcome; /* 0, KEYS_CURRENT, or negative errno; zeros behind it unless 0 */
     uint8_t wrapped[KEYS_WRAPPED_SIZE];
+};
+
+struct keys_ask_status {
+    uint64_t instance;
+    struct keys_uses recorded;
 };
 
 struct keys_signed {

@@ -16,7 +16,7 @@ http {{
   server {{
     listen 127.0.0.1:{port} ssl; root {served};
     ssl_certificate {link}/server.pem; ssl_certificate_key {link}/server.key;
-    ssl_client_certificate {link}/ca.pem; ssl_verify_client on; ssl_protocols {protocols};
+    ssl_client_certificate {link}/ca.pem; ssl_verify_client on; ssl_protocols {protocols}; {more}
   }}
 }}
 """
@@ -25,21 +25,31 @@ http {{
 class Nginx:
     """Serves `served`; log() gives (verified, method, name, status) of each request."""
 
-    def __init__(self, home, served, link, protocols="TLSv1.3"):
+    def __init__(self, home, served, link, protocols="TLSv1.3",
+                 more=""):
         self.home, self.port = pathlib.Path(home), testbed.free_port()
         self.home.mkdir()
         self.url = f"https://127.0.0.1:{self.port}/{{name}}"
         configuration = self.home / "nginx.conf"
         configuration.write_text("user root;" + CONFIGURATION.format(
-            home=self.home, port=self.port, served=served, link=link, protocols=protocols))
+            home=self.home, port=self.port, served=served, link=link, protocols=protocols,
+            more=more))
+        self.start()
+
+    def start(self):
         self.process = testbed.start_servant(
-            ["/usr/sbin/nginx", "-e", self.home / "error.log", "-p", self.home, "-c", configuration],
-            stderr=subprocess.PIPE)
+            ["/usr/sbin/nginx", "-e", self.home / "error.log", "-p", self.home, "-c",
+             self.home / "nginx.conf"], stderr=subprocess.PIPE)
         testbed.wait_for_port(self.port, self.process)
 
     def log(self):
         rows = [line.split() for line in (self.home / "access.log").read_text().splitlines()]
         return [(a, b, c.lstrip("/"), int(d)) for a, b, c, d in rows]
+
+    def restart(self):
+        """No connection, and no TLS session that could be resumed, is left."""
+        self.stop()
+        self.start()
 
     def stop(self):
         self.process.terminate()

@@ -63,14 +63,27 @@ class Token:
     def make_tls_key(self, name, kind, link):
         """A key pair made on the token, and its certificate by the link's authority."""
         self.tool("--keypairgen", "--key-type", kind, "--label", name, "--usage-sign")
-        public, certificate = self.home / f"{name}.pub", self.home / f"{name}.pem"
+        public = self.home / f"{name}.pub"
         self.tool("--read-object", "--type", "pubkey", "--label", name, "--output-file", public)
-        extensions = self.home / "extensions"
+        return self.certify(name, public, link)
+
+    def import_tls_key(self, name, link, *kind):
+        """The same with a key that openssl made."""
+        key, public = self.home / "imported.key", self.home / f"{name}.pub"
+        self.run("openssl", "genpkey", "-algorithm", *kind, "-out", key)
+        self.run("openssl", "pkey", "-in", key, "-pubout", "-out", public)
+        self.run("softhsm2-util", "--import", key, "--token", LABEL, "--label", name, "--id",
+                 f"{len(name):02x}", "--pin", PIN)
+        self.release()
+        return self.certify(name, public, link)
+
+    def certify(self, name, public, link):
+        extensions, certificate = self.home / "extensions", self.home / f"{name}.pem"
         extensions.write_text("basicConstraints=CA:false\nkeyUsage=critical,digitalSignature\n"
                               "extendedKeyUsage=clientAuth\n")
         request = self.home / "request"
         self.run("openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-                 "-nodes", "-keyout", self.home / "none", "-subj", f"/C=JP/O=Agency/CN={name}",
+                 "-nodes", "-keyout", self.home / "request.key", "-subj", f"/C=JP/O=Agency/CN={name}",
                  "-out", request)
         self.run("openssl", "x509", "-req", "-in", request, "-force_pubkey", public, "-CA",
                  link / "ca.pem", "-CAkey", link / "ca.key", "-set_serial", 4711, "-days", 30,
@@ -81,7 +94,7 @@ class Token:
         """Section [keys]; values that are None are left out."""
         values = {"pkcs11_module": MODULE, "pin": self.pin,
                   "pkcs11_environment": f"SOFTHSM2_CONF={self.configuration}",
-                  "pkcs11_paths": self.home / "tokens", **more}
+                  "pkcs11_paths": f"{self.home / 'tokens'} {self.configuration}", **more}
         return {f"keys.{key}": value for key, value in values.items() if value is not None}
 
     def uri(self, name, kind):

@@ -99,7 +99,11 @@ void keys_process_spawn(struct keys_process *process, int master_fd, int tls_fd,
     const struct config_sandbox sandbox = {
         .level = "best", .landlock_abi_max = 1000, .verify_memory = 1 << 30};
     assert_int_equal(ipc_send(pair[0], ROOM_SANDBOX, 0, &sandbox, sizeof sandbox, NULL, 0), 0);
-    struct keys_setup setup = {.keys = {.master_key = "/master", .tls_key = "/tls"}};
+    struct keys_setup setup = {.keys = {.master_key = "/master",
+                                        .tls_key = "/tls",
+                                        .signatures_per_second = 200,
+                                        .signatures_burst = 400},
+                               .tls12 = process->tls12};
     int fds[4] = {certificate_fd, master_fd};
     unsigned count = 2;
     if (process->previous_fd > 0) {

@@ -9,11 +9,13 @@
 #include "base/sign.h"
 
 #include <openssl/evp.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct keys_process {
     pid_t pid;
     int supervisor_fd;
+    bool tls12;      /* set before the start: handshakes of TLS 1.2 are signed too */
     int previous_fd; /* of a previous master key, set before the start; 0 = none */
 };
 

@@ -153,7 +153,10 @@ static void start_real_keys(struct probe *probe, int fd)
 {
     char text[ROOM_TEXT_MAX + 1];
     const struct keys_setup setup = {
-        .keys = {.master_key = "/master", .tls_key = "/tls"},
+        .keys = {.master_key = "/master",
+                 .tls_key = "/tls",
+                 .signatures_per_second = 200,
+                 .signatures_burst = 400},
         .tls12 = strcmp(probe->setup.link.tls_min, "1.2") == 0,
     };
     int files[3] = {probe_sealed_file(probe->setup.link.certificate_file),
