@@ -1,7 +1,7 @@
 /*
- * The reference for opens: the least FUSE file system that serves one file from memory, with as
- * many threads and the same reply flags as kosekifs-mount, and without access decision, store or
- * audit.
+ * The reference for opens: the least FUSE file system that serves one file from memory, without
+ * access decision, store, audit or journal. All that the kernel sees is as with kosekifs-mount: the
+ * number of threads that block in read(2) on one descriptor, the mount options and the reply flags.
  */
 #define FUSE_USE_VERSION 314
 #include <errno.h>
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FILE_INODE = 2, FILE_SIZE = 256 * 1024, THREADS = 4, KEPT_S = 1 };
+enum { FILE_INODE = 2, FILE_SIZE = 256 * 1024, THREADS_MAX = 64, KEPT_S = 1 };
 
 static char content[FILE_SIZE];
 
@@ -93,20 +93,22 @@ int main(int argc, char **argv)
         .read = minimal_read,
         .release = minimal_release,
     };
-    char *options[] = {argv[0], (char[]){"-oallow_other,ro,fsname=minimal"}, NULL};
+    char *options[] = {
+        argv[0], (char[]){"-oallow_other,ro,nosuid,nodev,noexec,noatime,fsname=minimal"}, NULL};
     struct fuse_args args = FUSE_ARGS_INIT(2, options);
-    pthread_t threads[THREADS];
-    if (argc != 2) {
-        fprintf(stderr, "usage: minimal-fs MOUNTPOINT\n");
+    pthread_t threads[THREADS_MAX];
+    unsigned long count = argc == 3 ? strtoul(argv[2], NULL, 10) : 0;
+    if (count < 1 || count > THREADS_MAX) {
+        fprintf(stderr, "usage: minimal-fs MOUNTPOINT THREADS\n");
         return 64;
     }
     struct fuse_session *session = fuse_session_new(&args, &operations, sizeof operations, NULL);
     if (!session || fuse_session_mount(session, argv[1]) != 0)
         return 1;
-    for (unsigned i = 0; i < THREADS; i++)
+    for (unsigned i = 0; i < count; i++)
         if (pthread_create(&threads[i], NULL, answer, session) != 0)
             return 1;
-    for (unsigned i = 0; i < THREADS; i++)
+    for (unsigned i = 0; i < count; i++)
         pthread_join(threads[i], NULL);
     fuse_session_unmount(session);
     fuse_session_destroy(session);
