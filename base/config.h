@@ -30,6 +30,8 @@
       "deadline of a look-up at the link system")                                                  \
     X(MILLISECONDS, open_timeout, 0, "60s", 100, 3600000, "deadline of an open that fetches")      \
     X(MILLISECONDS, verify_timeout, 0, "10s", 100, 600000, "deadline of one verification")         \
+    X(MILLISECONDS, silence_max, 0, "30s", 500, 3600000,                                           \
+      "a process of kosekifs that does not answer the supervisor for so long is replaced")         \
     X(MILLISECONDS, entry_timeout, 0, "1s", 0, 60000,                                              \
       "how long names and attributes count, of stored certificates in the kernel, of others here") \
     X(MILLISECONDS, negative_timeout, 0, "5s", 0, 600000,                                          \

@@ -34,6 +34,12 @@ int room_send_ready(const struct confine_report *report)
     return ipc_send(ROOM_FD, ROOM_READY, 0, report, sizeof *report, NULL, 0);
 }
 
+void room_answer_alive(const struct ipc_message *message, const void *payload, size_t size)
+{
+    if (ipc_send(ROOM_FD, ROOM_ALIVE, message->id, payload, size, NULL, 0) < 0)
+        log_debug("the supervisor does not hear that we are alive");
+}
+
 _Noreturn static void fail(int status, const char *format, va_list arguments)
 {
     char text[ROOM_TEXT_MAX + 1];

@@ -62,6 +62,7 @@ enum room_message {
                      connected socket, or none if clamd cannot be reached */
     ROOM_KILL, /* from mount: struct room_peer; that child misbehaves, replace it. From verify: its
                   own schema process */
+    ROOM_ALIVE, /* to the child, which sends it back, mount with struct room_alive */
     ROOM_RELOAD,    /* from mount: struct room_reload; as SIGHUP does */
     ROOM_RELOADED,  /* to mount: struct room_reloaded, with the id of ROOM_RELOAD */
     ROOM_SANDBOX,   /* to the child, first of all: struct config_sandbox */
@@ -72,6 +73,13 @@ enum room_message {
 
 struct room_mounted {
     uint32_t fault; /* the last kosekifs-mount ended by its own fault */
+};
+
+struct room_alive {
+    uint32_t owed;     /* requests of the kernel that wait for an answer */
+    uint32_t stuck_ms; /* for how long no thread has had time for another request */
+    uint32_t oldest_s; /* how long the one that waits longest has waited */
+    uint64_t answered; /* requests so far */
 };
 
 struct room_reload {
@@ -108,6 +116,8 @@ struct room_ended {
  * *ret_message, which the caller gives to ipc_message_done(). */
 _must_use_ int room_receive_setup(size_t size, struct ipc_message *ret_message);
 _must_use_ int room_send_ready(const struct confine_report *report);
+/* Sends back a ROOM_ALIVE, with what it is to say. One that cannot be sent is asked for again. */
+void room_answer_alive(const struct ipc_message *message, const void *payload, size_t size);
 /* Tells the supervisor and ends the process with status 1. */
 _Noreturn void room_fail(const char *format, ...) _printf_(1, 2);
 /* The same with ROOM_EXIT_FINAL. */

@@ -8,6 +8,7 @@
  */
 #include "fs/journal.h"
 
+#include "base/clock.h"
 #include "base/crypto.h"
 #include "base/memfd.h"
 
@@ -42,6 +43,7 @@ struct parked_place {
     _Alignas(8) uint8_t request[PARKED_REQUEST_MAX];
     uint8_t tries;
     atomic_uchar interrupted;
+    uint32_t since_s; /* clock_monotonic_ms() / 1000 of its beginning, or of its replay */
 };
 
 struct journal_memory {
@@ -149,6 +151,11 @@ static void settle_threads(struct journal_memory *memory, bool fault)
     }
 }
 
+static uint32_t now_s(void)
+{
+    return (uint32_t)(clock_monotonic_ms() / 1000);
+}
+
 static int settle_parked(struct journal *journal, bool fault)
 {
     struct journal_memory *memory = journal->memory;
@@ -161,6 +168,7 @@ static int settle_parked(struct journal *journal, bool fault)
         struct parked_place *place = &memory->parked[i];
         if (parked_valid(parked_request(memory, i))) {
             place->tries += fault;
+            place->since_s = now_s();
             continue;
         }
         set_length(parked_request(memory, i), 0);
@@ -305,6 +313,7 @@ int journal_park(struct journal *journal, const struct fuse_in_header *request,
         return -ENOSPC;
     struct fuse_in_header *place = parked_request(journal->memory, i);
     journal->memory->parked[i].tries = 0;
+    journal->memory->parked[i].since_s = now_s();
     atomic_store(&journal->memory->parked[i].interrupted, 0);
     memcpy((uint8_t *)place + sizeof place->len, (const uint8_t *)request + sizeof place->len,
            request->len - sizeof place->len);
@@ -338,13 +347,20 @@ void journal_clear(struct journal *journal, struct fuse_in_header *place)
     pthread_mutex_unlock(&journal->lock);
 }
 
-unsigned journal_count(struct journal *journal)
+unsigned journal_count(struct journal *journal, uint32_t *ret_oldest_s)
 {
     struct journal_memory *memory = journal->memory;
+    uint32_t now = now_s(), oldest_s = 0;
     unsigned count = 0;
     for (unsigned i = 0; i < JOURNAL_THREADS_MAX; i++)
         count += length_of(thread_request(memory, i)) != 0;
-    for (uint32_t i = 0; i < memory->head.parked_high; i++)
-        count += length_of(parked_request(memory, i)) != 0;
+    for (uint32_t i = 0; i < memory->head.parked_high; i++) {
+        if (length_of(parked_request(memory, i)) == 0)
+            continue;
+        uint32_t age_s = now - memory->parked[i].since_s;
+        oldest_s = age_s > oldest_s ? age_s : oldest_s;
+        count++;
+    }
+    *ret_oldest_s = oldest_s;
     return count;
 }

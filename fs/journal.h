@@ -78,7 +78,7 @@ bool journal_interrupted(const struct journal *journal, const struct fuse_in_hea
 /* The reply was written: frees the place, of either kind. */
 void journal_clear(struct journal *journal, struct fuse_in_header *place);
 
-/* How many requests are owed. */
-unsigned journal_count(struct journal *journal);
+/* How many requests are owed, and for how long the oldest that waits has done so in this life. */
+unsigned journal_count(struct journal *journal, uint32_t *ret_oldest_s);
 
 #endif

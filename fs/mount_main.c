@@ -264,6 +264,14 @@ static void take_peer(struct program *program, struct ipc_message *message)
         provide_connect(program->fs.provide, peer.role, peer.index, fd);
 }
 
+static void answer_alive(struct program *program, const struct ipc_message *message)
+{
+    struct room_alive alive = {0};
+    if (program->fs.session)
+        session_status(program->fs.session, &alive);
+    room_answer_alive(message, &alive, sizeof alive);
+}
+
 /* How a reload went, for the peer of the control socket that asked. */
 static int take_reloaded(struct program *program, struct ipc_message *message)
 {
@@ -301,9 +309,10 @@ static int take_mounted(struct program *program, struct ipc_message *message)
         return error;
     program->fuse_fd = steal_fd(&message->fds[0]);
     program->fs.connection = journal_connection(program->journal);
+    uint32_t oldest_s;
     if (journal_init_request(program->journal))
         log_info("goes on where the last kosekifs-mount ended; %u requests are owed",
-                 journal_count(program->journal));
+                 journal_count(program->journal, &oldest_s));
     return 0;
 }
 
@@ -325,6 +334,8 @@ static bool on_supervisor(struct program *program)
         error = take_trust(&program->fs, message->fds[0]);
     else if (message->type == ROOM_POLICY && message->fd_count == 1)
         error = take_policy(&program->fs, message->fds[0]);
+    else if (message->type == ROOM_ALIVE)
+        answer_alive(program, message);
     else if (message->type == ROOM_RELOADED)
         error = take_reloaded(program, message);
     else if (message->type == ROOM_SCANNER && message->fd_count <= 1 && program->fs.scanner)

@@ -2,7 +2,9 @@
 #define FUSE_USE_VERSION 314
 #include "fs/session.h"
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/room.h"
 #include "fs/journal.h"
 
 #include <errno.h>
@@ -25,6 +27,9 @@ struct session {
     void *context;
     int fd; /* fuse's */
     atomic_bool stopping;
+    atomic_uint threads;
+    atomic_llong busy_since_ms[JOURNAL_THREADS_MAX]; /* of each thread; 0 = idle */
+    atomic_ullong answered;
     atomic_uint running; /* threads that still answer */
     sem_t ended;         /* posted when a thread leaves, and by session_stop() */
 };
@@ -60,6 +65,7 @@ int session_park(struct session *session, struct fuse_in_header **ret_place)
 
 void session_unpark(struct session *session, struct fuse_in_header *place)
 {
+    atomic_fetch_add(&session->answered, 1);
     journal_clear(session->journal, place);
 }
 
@@ -133,6 +139,7 @@ static void answer(struct session *session, struct fuse_in_header *place, bool r
     }
     if (!current.kept)
         journal_clear(session->journal, place);
+    atomic_fetch_add(&session->answered, 1);
     current.place = NULL;
 }
 
@@ -220,7 +227,9 @@ static void *session_thread(void *argument)
             continue;
         if (size < (ssize_t)sizeof *place)
             break; /* ENODEV: unmounted */
+        atomic_store(&session->busy_since_ms[self->index], clock_monotonic_ms());
         answer(session, place, false);
+        atomic_store(&session->busy_since_ms[self->index], 0);
     }
     atomic_fetch_sub(&session->running, 1);
     session_stop(session);
@@ -255,6 +264,7 @@ int session_run(struct session *session, unsigned count)
     sigaction(SIGUSR1, &action, NULL);
     if (count > JOURNAL_THREADS_MAX)
         count = JOURNAL_THREADS_MAX;
+    atomic_store(&session->threads, count);
     replay_init(session);
     replay_parked(session);
 
@@ -286,6 +296,20 @@ void session_stop(struct session *session)
 {
     atomic_store(&session->stopping, true);
     sem_post(&session->ended);
+}
+
+void session_status(struct session *session, struct room_alive *ret_status)
+{
+    int64_t now_ms = clock_monotonic_ms(), stuck_ms = INT32_MAX;
+    unsigned threads = atomic_load(&session->threads);
+    for (unsigned i = 0; i < threads; i++) {
+        int64_t since_ms = atomic_load(&session->busy_since_ms[i]);
+        int64_t busy_ms = since_ms ? now_ms - since_ms : 0;
+        stuck_ms = busy_ms < stuck_ms ? busy_ms : stuck_ms;
+    }
+    ret_status->owed = journal_count(session->journal, &ret_status->oldest_s);
+    ret_status->stuck_ms = threads ? (uint32_t)stuck_ms : 0;
+    ret_status->answered = atomic_load(&session->answered);
 }
 
 void session_invalidate(struct session *session, uint64_t inode)

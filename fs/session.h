@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 struct session;
+struct room_alive;
 struct journal;
 struct fuse_in_header;
 struct fuse_lowlevel_ops;
@@ -41,6 +42,9 @@ void session_stop(struct session *session);
 /* Drops the kernel's cached pages and attributes of an inode. Not from a thread that answers a
  * request on that inode. */
 void session_invalidate(struct session *session, uint64_t inode);
+
+/* What the supervisor wants to know (base/room.h). Any thread. */
+void session_status(struct session *session, struct room_alive *ret_status);
 
 /* The kernel's number of the request that the calling thread answers now. */
 uint64_t session_current_unique(void);

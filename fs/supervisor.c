@@ -176,6 +176,7 @@ static void take_earlier(int64_t *next_ms, int64_t deadline_ms)
 static int next_timeout_ms(struct supervisor *supervisor)
 {
     int64_t next_ms = hook_tend(&supervisor->hook);
+    take_earlier(&next_ms, supervisor_watch(supervisor, clock_monotonic_ms()));
     for (unsigned i = 0; i < supervisor->rooms.count; i++)
         take_earlier(&next_ms, supervisor->rooms.list[i].deadline_ms);
     if (supervisor->probe_pid > 0)
@@ -336,6 +337,7 @@ int supervisor_run(const struct supervisor_task *task)
         log_error("signals: %s", strerror(errno));
         return EXIT_OSERR;
     }
+    supervisor_begin_watch(&supervisor);
     if (task->resumed)
         resume_rooms(&supervisor);
     else

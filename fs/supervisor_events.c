@@ -143,6 +143,9 @@ static void on_message(struct supervisor *supervisor, struct child *child)
     case ROOM_KILL:
         on_kill(supervisor, child);
         break;
+    case ROOM_ALIVE:
+        supervisor_hear_alive(supervisor, child);
+        break;
     case ROOM_RELOAD:
         on_reload(supervisor, child);
         break;

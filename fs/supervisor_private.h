@@ -22,6 +22,20 @@ struct attempt {
     size_t size;
 };
 
+/* Of a process: whether it answers. */
+struct aliveness {
+    int64_t asked_ms; /* 0: not asked */
+    int64_t next_ms;
+    int64_t condemned_ms; /* since when it should have ended */
+};
+
+/* Of the session with the kernel. */
+struct session_watch {
+    uint64_t answered; /* as it said last */
+    int64_t lost_since_ms;
+    int64_t tried_ms; /* a new kosekifs-mount was tried */
+};
+
 enum phase { PHASE_ROOMS, PHASE_MOUNT, PHASE_PROBE, PHASE_RUNNING };
 
 struct supervisor {
@@ -36,6 +50,10 @@ struct supervisor {
     int fuse_fd, journal_fd; /* of the mount; -1 before */
     int record_fd;           /* what the next supervisor must know; -1 before */
     int64_t mount_gone_ms;   /* since when there has been no kosekifs-mount */
+
+    struct aliveness alive[ROOMS_MAX];
+    struct session_watch watch;
+    int64_t watchdog_ms, watchdog_next_ms; /* 0: systemd has none */
 
     pid_t probe_pid; /* asks the new mount a first question */
     int64_t probe_deadline_ms;
@@ -72,6 +90,12 @@ void supervisor_stop_rooms(struct supervisor *supervisor);
 void supervisor_alert(struct supervisor *supervisor, enum alert_severity severity,
                       const char *subject, const char *action, const char *format, ...)
     _printf_(5, 6);
+
+/* supervisor_alive.c: processes that are there and do not answer. */
+void supervisor_begin_watch(struct supervisor *supervisor);
+/* Returns when to look again, in ms of clock_monotonic_ms(); 0 = never. */
+int64_t supervisor_watch(struct supervisor *supervisor, int64_t now_ms);
+void supervisor_hear_alive(struct supervisor *supervisor, struct child *child);
 
 /* supervisor_replace.c: reload and upgrade, the supervisor too. */
 void supervisor_ask_reload(struct supervisor *supervisor, bool forced);

@@ -90,6 +90,8 @@ static bool hear_supervisor(struct service *service)
         return true;
     if (r != 0)
         return false;
+    if (message.type == ROOM_ALIVE)
+        room_answer_alive(&message, NULL, 0);
     if (message.type == ROOM_PEER && ipc_message_take(&message, &who, sizeof who, 1) == 0) {
         r = service_add(service, &who, steal_fd(&message.fds[0]));
         if (r < 0)

@@ -354,6 +354,8 @@ static int loop_read_room(struct link_loop *loop)
             return r;
         if (message.type == ROOM_PEER)
             r = loop_take_peer(loop, &message);
+        else if (message.type == ROOM_ALIVE)
+            room_answer_alive(&message, NULL, 0);
         else
             r = -EBADMSG;
         ipc_message_done(&message);

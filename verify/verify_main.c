@@ -120,6 +120,9 @@ static bool serve_room(struct worker *worker)
     case ROOM_TRUST:
         r = change_trust(worker);
         break;
+    case ROOM_ALIVE:
+        room_answer_alive(&worker->message, NULL, 0);
+        break;
     default:
         r = -EBADMSG;
         break;

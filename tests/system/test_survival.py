@@ -115,6 +115,29 @@ class Killed(SystemTest):
         self.kill_under_load("keys", 50, 1)
 
 
+class Silent(SystemTest):
+    """A process that is there and does not answer."""
+
+    settings = {"mount.silence_max": "4s", "mount.verify_timeout": "2s"}
+
+    def stop(self, room):
+        pid = self.site.room(f"kosekifs-{room}")
+        os.kill(pid, signal.SIGSTOP)
+        return pid
+
+    def test_stopped_processes_are_replaced(self):
+        self.assertReads(self.reader, GOOD)
+        stopped = {room: self.stop(room) for room in ("mount", "link", "verify", "keys")}
+        self.serve_copy("silent-1.pdf")
+        process = self.reader.start("sha256sum", GOOD, "silent-1.pdf")
+        out = self.assertOk(self.reader.finish(process, 60 * SLACK)).decode().split()
+        self.assertEqual(out[0], testbed.sha256(self.site.served / GOOD))
+        self.assertEqual(out[2], testbed.sha256(self.site.served / "silent-1.pdf"))
+        for room, pid in stopped.items():
+            testbed.wait_until(lambda: not os.path.exists(f"/proc/{pid}"), 20 * SLACK, room)
+        self.assertIn("kosekifs-mount does not answer", self.site.log())
+
+
 class Replaced(SystemTest):
     """Reload and upgrade under readers that compare."""
 

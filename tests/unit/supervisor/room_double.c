@@ -219,6 +219,9 @@ static bool hear_supervisor(int *fuse_fd)
         message.fds[0] = -1; /* kept: a good room keeps its neighbours */
     } else if (message.type == ROOM_MOUNTED && message.fd_count == 2) {
         *fuse_fd = steal_fd(&message.fds[0]);
+    } else if (message.type == ROOM_ALIVE) {
+        const struct room_alive alive = {0};
+        room_answer_alive(&message, &alive, sizeof alive);
     } else if (message.type == ROOM_TRUST && message.fd_count == 1) {
         on_trust(&message);
     } else if (message.type == ROOM_POLICY && message.fd_count == 1) {
