@@ -145,3 +145,9 @@ int format_rewrap(struct cache *cache, MDB_txn *transaction)
         r = store_put(cache, transaction, TABLE_META, key, bytes_of(row, sizeof row));
     return r;
 }
+
+bool format_is_of(struct bytes row, const uint8_t store_id[STORE_ID_SIZE])
+{
+    return row.size == FORMAT_ROW_SIZE &&
+           memcmp(row.data + OFFSET_STORE_ID, store_id, STORE_ID_SIZE) == 0;
+}

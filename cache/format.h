@@ -22,4 +22,7 @@ _must_use_ int format_upgrade(struct cache *cache, MDB_txn *transaction, bool *r
 /* The store key under the newest master key. CACHE_MISS: it is already. */
 _must_use_ int format_rewrap(struct cache *cache, MDB_txn *transaction);
 
+/* Whether a format row is that of this store. */
+bool format_is_of(struct bytes row, const uint8_t store_id[STORE_ID_SIZE]);
+
 #endif

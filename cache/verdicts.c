@@ -114,6 +114,8 @@ static int write_revision(struct cache *cache, const struct stored *stored, uint
                            verdict);
     if (r == 0)
         r = entry_put(cache, transaction, &row);
+    if (r == 0)
+        r = outbox_put(cache, transaction, OUTBOX_STORED, &row);
     if (r == 0 && moved)
         r = touch_counters(cache, transaction);
     return r < 0 ? r : store_commit(cache, &transaction);

@@ -69,6 +69,7 @@ static const struct syscall_rule syscalls[] = {
     {"renameat"},
     {"renameat2"},
     {"unlinkat"},
+    {"utimensat"},
     /* Certificates in memory files. */
     {"memfd_create"},
     {"mlock"},

@@ -24,6 +24,7 @@
 #include "fs/key_watch.h"
 #include "fs/mount_setup.h"
 #include "fs/ops.h"
+#include "fs/replica.h"
 #include "fs/scanning.h"
 #include "fs/upkeep.h"
 #include "fs/uses.h"
@@ -525,6 +526,8 @@ static void start(struct program *program, struct ipc_message *message)
         error = take_trust(fs, fds[MOUNT_FD_TRUST]);
     if (error == 0)
         error = control_new(fs, steal_fd(&fds[MOUNT_FD_CONTROL]), &program->control);
+    if (error == 0 && program->replica_fd >= 0)
+        error = replica_new(fs, program->replica_fd, &fs->replica);
     if (error < 0)
         room_fail("not started: %s", strerror(-error));
 }
@@ -557,6 +560,7 @@ static void end(struct program *program)
         pthread_join(program->loop, NULL);
     control_stop(program->control);
     chores_free(fs->chores);
+    replica_free(fs->replica);
     scanner_free(fs->scanner);
     provide_free(fs->provide); /* tells all that wait, peers of the control socket too */
     control_free(program->control);
@@ -564,6 +568,8 @@ static void end(struct program *program)
     record_life(fs, AUDIT_STOP);
     alerts_set_audit(fs->alerts, NULL);
     audit_close(fs->audit); /* with a last checkpoint, so keys must still be there */
+    if (program->replica_fd >= 0 && replica_copy_files(program->state_fd, program->replica_fd) < 0)
+        log_warning("the last records are not in the replica's directory");
     alerts_free(fs->alerts);
     access_free(fs->access);
     grants_close(fs->grants);

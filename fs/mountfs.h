@@ -26,6 +26,7 @@ struct hidden;
 struct key_watch;
 struct keys_client;
 struct chores;
+struct replica;
 struct uses;
 struct upkeep;
 struct scanner;
@@ -48,6 +49,7 @@ struct mountfs {
     struct hidden *hidden;
     struct uses *uses;
     struct chores *chores;
+    struct replica *replica; /* NULL: none */
     struct upkeep *upkeep;
     struct scanner *scanner; /* NULL: nothing is scanned */
     struct keys_client *keys;

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "fs/key_watch.h"
+#include "fs/replica.h"
 #include "fs/scanner.h"
 #include "fs/status_link.h"
 
@@ -15,6 +16,8 @@
 struct figures {
     struct provide_statistics provide;
     struct cache_statistics store;
+    bool has_replica;
+    struct replica_status replica;
     struct audit_status audit;
     struct alerts_counts alerts;
     struct key_figures keys;
@@ -32,6 +35,9 @@ static void gather(struct mountfs *fs, struct figures *figures)
     provide_statistics(fs->provide, &figures->provide);
     if (cache_statistics(fs->cache, &figures->store) < 0)
         figures->store = (struct cache_statistics){0};
+    figures->has_replica = fs->replica != NULL;
+    if (fs->replica)
+        replica_status(fs->replica, &figures->replica);
     audit_status(fs->audit, &figures->audit);
     alerts_counts(fs->alerts, &figures->alerts);
     key_watch_look(fs->key_watch, &figures->keys);
@@ -103,6 +109,22 @@ static struct json *store_object(const struct figures *figures)
     return steal_ptr(&object);
 }
 
+static struct json *replica_object(const struct figures *figures)
+{
+    const struct replica_status *replica = &figures->replica;
+    const char *state = !figures->has_replica ? "none"
+                        : replica->error      ? strerror(-replica->error)
+                        : !replica->compared  ? "being compared"
+                        : replica->behind     ? "behind"
+                                              : "ok";
+    _cleanup_json_ struct json *object = json_object_new();
+    if (!object || json_set_text(object, "state", state) < 0 ||
+        set_number(object, "behind", replica->behind) < 0 ||
+        set_number(object, "key_copies_behind", figures->store.mirrors_behind) < 0)
+        return NULL;
+    return steal_ptr(&object);
+}
+
 static struct json *audit_object(const struct figures *figures)
 {
     const struct audit_status *audit = &figures->audit;
@@ -164,6 +186,7 @@ struct json *status_object(struct mountfs *fs)
         json_set(object, "keys", key_watch_object(fs->key_watch)) < 0 ||
         json_set(object, "verify", verify_object(figures)) < 0 ||
         json_set(object, "store", store_object(figures)) < 0 ||
+        json_set(object, "replica", replica_object(figures)) < 0 ||
         json_set(object, "audit", audit_object(figures)) < 0 ||
         json_set(object, "scan", scan_object(fs)) < 0 ||
         json_set(object, "alerts", alerts_object(figures)) < 0)

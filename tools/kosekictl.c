@@ -38,6 +38,7 @@ static const char usage_text[] =
     "  rotate-key --reason TEXT [--approver NAME] [--destroy-old]   a new master key\n"
     "  backup DIRECTORY [--full]        what is stored, encrypted, into a new file there\n"
     "  restore --from DIR --ledger DIR --to DIR [--number N]   a store out of backups\n"
+    "  switch [--config FILE]           the replica becomes the store, when its disk is lost\n"
     "  erasures FILE [--key HEX]        check the signed record of erasures\n"
     "  pending | confirm ID             commands that wait for a second person\n"
     "  reload                           everything that the configuration says anew, as SIGHUP "
@@ -78,6 +79,8 @@ int main(int argc, char **argv)
         return kosekictl_verify(argc - first, argv + first);
     if (strcmp(argv[first], "audit") == 0)
         return kosekictl_audit(argc - first, argv + first);
+    if (strcmp(argv[first], "switch") == 0)
+        return kosekictl_switch(argc - first, argv + first);
     if (strcmp(argv[first], "restore") == 0)
         return kosekictl_restore(argc - first, argv + first);
     if (strcmp(argv[first], "erasures") == 0)

@@ -12,4 +12,7 @@ int kosekictl_backup(struct asking *asking, int argc, char **argv);
 /* restore --from DIRECTORY --ledger DIRECTORY --to DIRECTORY [--number N] */
 int kosekictl_restore(int argc, char **argv);
 
+/* switch [--config FILE]: the replica becomes the store. In kosekictl_switch.c. */
+int kosekictl_switch(int argc, char **argv);
+
 #endif
