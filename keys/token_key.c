@@ -193,9 +193,11 @@ int token_find_secret(struct token *token, const char *uri, char *ret_message,
     return r;
 }
 
+enum operation_kind { SIGN, ENCRYPT, DECRYPT };
+
 /* One operation with one input and one output. */
 struct operation {
-    enum { SIGN, ENCRYPT, DECRYPT } kind;
+    enum operation_kind kind;
     CK_MECHANISM *mechanism;
     CK_BYTE *in;
     CK_ULONG in_size;
@@ -319,8 +321,9 @@ int token_sign(struct token_key *key, enum token_scheme scheme, const char *dige
 }
 
 /* Encrypts or decrypts; the token must give exactly `out_size` bytes. */
-static int gcm(struct token_key *key, int kind, const uint8_t *nonce, const void *aad,
-               size_t aad_size, const void *in, size_t in_size, uint8_t *out, size_t out_size)
+static int gcm(struct token_key *key, enum operation_kind kind, const uint8_t *nonce,
+               const void *aad, size_t aad_size, const void *in, size_t in_size, uint8_t *out,
+               size_t out_size)
 {
     uint8_t iv[AEAD_NONCE_SIZE], aad_copy[128], input[AEAD_KEY_SIZE + AEAD_TAG_SIZE];
     uint8_t output[sizeof input];
