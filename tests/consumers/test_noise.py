@@ -136,6 +136,31 @@ class Scanner(SystemTest):
         self.assertReads(self.reader, "scan-1.pdf")
 
 
+class ScannerOfWhatIsStored(Scanner):
+    """The same with a right to what is stored."""
+
+    test_scanner_without_right_stops_the_reader = None
+
+    @classmethod
+    def configure(cls, **more):
+        cls.site.policy["roles"].update(scanner="0", scanner_access="backup")
+        super().configure(**more)
+
+    def test_what_is_stored_is_scanned_and_read(self):
+        self.serve_copy("scan-2.pdf")
+        self.assertReads(self.reader, "scan-2.pdf")
+        row, pid = self.scanned("scan-2.pdf")
+        self.assertEqual(row["error"], "OK", row)
+        self.assertTrue(any('"scanner"' in line for line in self.opens("scan-2.pdf", pid)))
+
+    def test_what_is_not_cannot_be_opened(self):
+        """The scanner comes first and causes no fetch, so nobody does."""
+        self.serve_copy("scan-3.pdf")
+        row, _ = self.scanned("scan-3.pdf")
+        self.assertNotEqual(row["error"], "OK")
+        self.assertEqual(self.gets("scan-3.pdf"), 0)
+
+
 class Indexer(SystemTest):
     """plocate, whose index everybody may search."""
 
