@@ -41,6 +41,8 @@
     X(NUMBER, fetches_max, 0, "8", 1, 64, "certificates fetched at one time")                      \
     X(NUMBER, fuse_threads, 0, "4", 1, 64, "threads that answer the kernel")                       \
     X(NUMBER, verify_workers, 0, "2", 1, 16, "processes that verify")                              \
+    X(NUMBER, verify_documents, 0, "1000", 1, 1000000000,                                          \
+      "a verifying process is replaced after so many documents, and after each it did not pass")   \
     X(NUMBER, map_size, 0, "64G", 16777216, 17592186044416,                                        \
       "address space of the store, set once")                                                      \
     X(NUMBER, quota, 0, "0", 0, 17592186044416,                                                    \

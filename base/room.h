@@ -109,7 +109,8 @@ enum { ROOM_PROCESS_MAX = 2 * VERIFY_WORKER_MAX + 4 };
 
 struct room_ended {
     struct room_peer peer;
-    int32_t status; /* of waitpid(2) */
+    int32_t status;  /* of waitpid(2) */
+    uint8_t retired; /* 1: as ROOM_RETIRE asked */
 };
 
 /* Waits for ROOM_SETUP with a payload of exactly `size` bytes; its descriptors are in

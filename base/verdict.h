@@ -68,6 +68,9 @@ enum {
     VERDICT_ENCODED_MAX = 40 * 1024,
 };
 
+/* Of a verdict that kosekifs-mount gives itself: the verifying process came to none, twice. */
+#define VERDICT_PROCESS_CHECK "verification-process"
+
 struct verdict_reason {
     uint8_t outcome; /* enum verdict_outcome */
     char check[VERDICT_CHECK_MAX];

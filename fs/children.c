@@ -233,6 +233,7 @@ int child_start(struct child *child, const struct child_identity *identity,
     child->room_fd = steal_fd(&ours);
     child->state = CHILD_STARTED;
     child->told = false;
+    child->retired = false;
     child->condemned = false;
     child->started_ms = clock_monotonic_ms();
     return 0;

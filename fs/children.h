@@ -34,6 +34,7 @@ struct child {
     int64_t deadline_ms; /* when started: of ROOM_READY; when absent: when to start, 0 = never */
     int64_t started_ms;
     bool was_ready;               /* when absent: whether it came so far */
+    bool retired;                 /* it was to be replaced, in order */
     bool condemned;               /* we ended it ourselves: that is its fault */
     unsigned faults;              /* how often in a row it ended by its own fault */
     struct confine_report report; /* since it is ready; of schema: to be, when started */

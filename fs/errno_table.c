@@ -2,6 +2,7 @@
 #include "fs/errno_table.h"
 
 #include <errno.h>
+#include <string.h>
 
 static const struct errno_row {
     int error;
@@ -106,8 +107,11 @@ int errno_of_link(enum link_result result)
 
 int errno_of_verdict(const struct verdict *verdict)
 {
+    const struct verdict_reason *reason = verdict_decisive(verdict);
     if (verdict->indication == VERDICT_TOTAL_PASSED)
         return 0;
+    if (reason && strcmp(reason->check, VERDICT_PROCESS_CHECK) == 0)
+        return EIO;
     switch ((enum verdict_sub)verdict->sub) {
     case VERDICT_REVOKED:
     case VERDICT_REVOKED_NO_POE:

@@ -50,8 +50,10 @@ struct flight {
     int memfd;
     uint64_t reserved; /* of provide's body_bytes */
     int64_t received_at_s;
-    uint64_t received; /* bytes so far, for status */
-    unsigned verify_tries;
+    uint64_t received;      /* bytes so far, for status */
+    unsigned verify_tries;  /* that ended without a verdict, as far as the document may be why */
+    unsigned verify_killed; /* … because somebody else ended the process */
+    bool wants_fresh;       /* goes to a process that has seen no other document */
     struct verdict *verdict;
     struct outcome outcome;
 };

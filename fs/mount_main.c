@@ -24,6 +24,8 @@
 #include "fs/key_watch.h"
 #include "fs/mount_setup.h"
 #include "fs/ops.h"
+#include "fs/process_alerts.h"
+#include "fs/processes.h"
 #include "fs/replica.h"
 #include "fs/scanning.h"
 #include "fs/upkeep.h"
@@ -126,16 +128,31 @@ static void on_endpoint(void *context, const struct link_endpoint_state *state)
         log_info("the link system answers again at %s", state->address);
 }
 
+static void tell_supervisor(enum room_message type, enum room_role role, uint32_t index)
+{
+    const struct room_peer peer = {.role = role, .index = index};
+    if (ipc_send(ROOM_FD, type, 0, &peer, sizeof peer, NULL, 0) < 0)
+        log_error("the supervisor cannot be told");
+}
+
 static void on_misbehaved(void *context, enum room_role role, uint32_t index, const char *reason)
 {
     struct mountfs *fs = context;
-    const struct room_peer peer = {.role = role, .index = index};
     log_error("kosekifs-%s %u %s; it is replaced", room_role_name(role), index, reason);
-    alerts_raise(fs->alerts, ALERT_CRITICAL, ALERT_PROCESS, room_role_name(role),
-                 "Look at the log; if it happens again, keep the certificate for analysis.",
-                 "process %s: %s", room_role_name(role), reason);
-    if (ipc_send(ROOM_FD, ROOM_KILL, 0, &peer, sizeof peer, NULL, 0) < 0)
-        log_error("the supervisor cannot be told");
+    process_alerts_misbehaved(fs->alerts, role, reason);
+    tell_supervisor(ROOM_KILL, role, index);
+}
+
+static void on_retire(void *context, uint32_t index)
+{
+    (void)context;
+    tell_supervisor(ROOM_RETIRE, ROOM_VERIFY, index);
+}
+
+static void on_undecidable(void *context, const char *reason)
+{
+    struct mountfs *fs = context;
+    process_alerts_undecidable(fs->alerts, reason);
 }
 
 static int64_t on_keep_until(void *context, const struct certname *name, int64_t now_s)
@@ -297,6 +314,18 @@ static int take_sink(struct mountfs *fs, struct ipc_message *message)
     return error;
 }
 
+static int take_ended(struct mountfs *fs, const struct ipc_message *message)
+{
+    struct room_ended ended;
+    int error = ipc_message_take(message, &ended, sizeof ended, 0);
+    if (error < 0)
+        return error;
+    process_alerts_ended(fs->alerts, &ended);
+    if (ended.peer.role == ROOM_VERIFY)
+        provide_worker_ended(fs->provide, ended.peer.index, ended.status);
+    return 0;
+}
+
 /* The connection to the kernel, and what an earlier kosekifs-mount left on it. */
 static int take_mounted(struct program *program, struct ipc_message *message)
 {
@@ -343,6 +372,10 @@ static bool on_supervisor(struct program *program)
         scanner_connected(program->fs.scanner, message->fd_count ? steal_fd(&message->fds[0]) : -1);
     else if (message->type == ROOM_SINK)
         error = take_sink(&program->fs, message);
+    else if (message->type == ROOM_PROCESSES)
+        error = processes_take(program->fs.processes, message);
+    else if (message->type == ROOM_ENDED)
+        error = take_ended(&program->fs, message);
     if (error < 0)
         log_error("what the supervisor sent was not taken: %s", strerror(-error));
     ipc_message_done(message);
@@ -407,6 +440,9 @@ static void open_access(struct program *program, int policy_fd)
     program->proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (program->proc_fd < 0 || caller_table_new(program->proc_fd, &fs->callers) < 0)
         room_fail("/proc cannot be opened: %s", strerror(errno));
+    fs->processes = processes_new(program->proc_fd);
+    if (!fs->processes)
+        room_fail("memory is short");
 }
 
 /* The store asks for data keys when it opens, so the keys process must be there first. Neighbours
@@ -437,9 +473,19 @@ static unsigned wait_for_keys(struct program *program, struct early_peer early[E
 static void open_provide(struct program *program)
 {
     struct mountfs *fs = &program->fs;
-    const struct provide_listener listener = {fs,           on_fetched,    on_judged,
-                                              on_withdrawn, on_keep_until, on_upkeep,
-                                              on_endpoint,  scanning_scan, on_misbehaved};
+    const struct provide_listener listener = {
+        .context = fs,
+        .fetched = on_fetched,
+        .judged = on_judged,
+        .withdrawn = on_withdrawn,
+        .keep_until = on_keep_until,
+        .upkeep = on_upkeep,
+        .endpoint = on_endpoint,
+        .scan = scanning_scan,
+        .undecidable = on_undecidable,
+        .retire = on_retire,
+        .misbehaved = on_misbehaved,
+    };
     const struct provide_places places = {
         .state_fd = program->state_fd,
         .ledger_fd = fs->ledger_fd,
@@ -575,6 +621,7 @@ static void end(struct program *program)
     grants_close(fs->grants);
     seals_close(fs->seals);
     caller_table_free(fs->callers);
+    processes_free(fs->processes);
     cleanup_close(&program->proc_fd);
     cleanup_close(&program->state_fd);
     cleanup_close(&fs->ledger_fd);

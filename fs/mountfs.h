@@ -26,6 +26,7 @@ struct hidden;
 struct key_watch;
 struct keys_client;
 struct chores;
+struct processes;
 struct replica;
 struct uses;
 struct upkeep;
@@ -47,6 +48,7 @@ struct mountfs {
     struct caller_table *callers;
     struct why *why;
     struct hidden *hidden;
+    struct processes *processes;
     struct uses *uses;
     struct chores *chores;
     struct replica *replica; /* NULL: none */

@@ -252,8 +252,9 @@ void provide_connect(struct provide *provide, enum room_role role, uint32_t inde
         step_link_lost(provide);
         provide->link_fd = steal_fd(&fd);
     } else if (role == ROOM_VERIFY && index < VERIFY_WORKER_MAX) {
-        step_worker_lost(provide, &provide->workers[index], "verification was restarted");
-        provide->workers[index].fd = steal_fd(&fd);
+        provide_unlock(provide);
+        provide_worker_connected(provide, index, steal_fd(&fd));
+        provide_lock(provide);
     }
     provide_unlock(provide);
     cleanup_close(&fd);
@@ -369,7 +370,6 @@ static void loop_tick(struct provide *provide)
     struct tick tick = {provide, clock_monotonic_ms()};
     provide_lock(provide);
     flights_walk(provide->flights, tick_flight, &tick);
-    unsigned late = step_worker_deadlines(provide, tick.now_ms);
     bool link_late = step_link_late(provide, tick.now_ms);
     if (link_late)
         step_link_lost(provide);
@@ -379,10 +379,7 @@ static void loop_tick(struct provide *provide)
     step_link(provide);
     step_verify(provide);
     provide_unlock(provide);
-    for (uint32_t i = 0; i < VERIFY_WORKER_MAX; i++)
-        if (late & (1u << i))
-            provide->listener.misbehaved(provide->listener.context, ROOM_VERIFY, i,
-                                         "did not answer in time");
+    provide_worker_deadlines(provide, tick.now_ms);
     if (link_late)
         provide->listener.misbehaved(provide->listener.context, ROOM_LINK, 0,
                                      "did not answer in time");

@@ -54,6 +54,10 @@ struct provide_listener {
      * id; a negative errno: it cannot be asked. Under the lock, so it may only take the request;
      * memfd stays provide's. */
     int (*scan)(void *context, uint64_t id, const struct certname *name, int memfd);
+    /* A document twice cost a verifying process its life. */
+    void (*undecidable)(void *context, const char *reason);
+    /* A verifying process is to be replaced in order. */
+    void (*retire)(void *context, uint32_t index);
     /* A child process misbehaved; the supervisor shall replace it. */
     void (*misbehaved)(void *context, enum room_role role, uint32_t index, const char *reason);
 };
@@ -79,6 +83,8 @@ struct cache *provide_cache(struct provide *provide);
 
 /* A neighbour (re)appeared; takes fd. Loop thread. */
 void provide_connect(struct provide *provide, enum room_role role, uint32_t index, int fd);
+/* A verifying process ended with this status of waitpid(2). Loop thread. */
+void provide_worker_ended(struct provide *provide, uint32_t index, int status);
 /* The trust bundle is this now. Loop thread. */
 void provide_set_trust(struct provide *provide, const uint8_t generation[SHA256_SIZE]);
 

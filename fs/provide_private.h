@@ -15,7 +15,9 @@
 struct worker {
     int fd; /* -1: not there */
     struct flight *flight;
-    int64_t deadline_ms;
+    int64_t deadline_ms; /* of the flight; without fd: for hearing how the process ended */
+    uint64_t documents;  /* that this process was asked about */
+    const char *blame;   /* why we had it ended; NULL: we had not */
 };
 
 struct provide {
@@ -79,10 +81,14 @@ void provide_on_link(struct provide *provide); /* without the lock */
 /* provide_verify.c: verify. */
 void step_queue_for_verification(struct provide *provide, struct flight *flight);
 void step_verify(struct provide *provide);
-void step_worker_lost(struct provide *provide, struct worker *worker, const char *reason);
+/* Drops the connection. Its flight stays with it until it is known how the process ended; `blame`
+ * as above. */
+void step_worker_lost(struct worker *worker, const char *blame);
+/* A new process, without the lock; takes fd. */
+void provide_worker_connected(struct provide *provide, uint32_t index, int fd);
 void provide_on_worker(struct provide *provide, unsigned index); /* without the lock */
-/* Under the lock; workers past their deadline are set in the returned bit mask, to be reported. */
-unsigned step_worker_deadlines(struct provide *provide, int64_t now_ms);
+/* Without the lock: workers past their deadlines. */
+void provide_worker_deadlines(struct provide *provide, int64_t now_ms);
 
 /* provide_scan.c: malware. True if the flight waits for a scan now, or has landed. */
 bool step_scan(struct provide *provide, struct flight *flight);

@@ -7,6 +7,7 @@
 #include "fs/replica.h"
 #include "fs/scanner.h"
 #include "fs/status_link.h"
+#include "fs/processes.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -189,7 +190,9 @@ struct json *status_object(struct mountfs *fs)
         json_set(object, "replica", replica_object(figures)) < 0 ||
         json_set(object, "audit", audit_object(figures)) < 0 ||
         json_set(object, "scan", scan_object(fs)) < 0 ||
-        json_set(object, "alerts", alerts_object(figures)) < 0)
+        json_set(object, "alerts", alerts_object(figures)) < 0 ||
+        json_set_text(object, "sandbox", processes_level(fs->processes)) < 0 ||
+        json_set(object, "processes", processes_object(fs->processes)) < 0)
         return NULL;
     return steal_ptr(&object);
 }

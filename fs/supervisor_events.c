@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "fs/supervisor_clamd.h"
 #include "fs/supervisor_exit.h"
+#include "fs/supervisor_processes.h"
 #include "fs/supervisor_schema.h"
 
 #include <inttypes.h>
@@ -93,6 +94,20 @@ static void on_kill(struct supervisor *supervisor, struct child *child)
         child_kill(target);
 }
 
+static void on_retire(struct supervisor *supervisor, struct child *child)
+{
+    struct room_peer which;
+    struct child *worker = NULL;
+    if (child->role == ROOM_MOUNT &&
+        ipc_message_take(&supervisor->message, &which, sizeof which, 0) == 0 &&
+        which.role == ROOM_VERIFY)
+        worker = rooms_find(&supervisor->rooms, ROOM_VERIFY, which.index);
+    if (!worker)
+        reject(child, "a request to replace what it may not");
+    else
+        rooms_retire(worker, supervisor->trial_fd >= 0 && supervisor->trial_worker == which.index);
+}
+
 static void on_alert(struct supervisor *supervisor, struct child *child)
 {
     struct alert_message alert;
@@ -146,6 +161,9 @@ static void on_message(struct supervisor *supervisor, struct child *child)
     case ROOM_ALIVE:
         supervisor_hear_alive(supervisor, child);
         break;
+    case ROOM_RETIRE:
+        on_retire(supervisor, child);
+        break;
     case ROOM_RELOAD:
         on_reload(supervisor, child);
         break;
@@ -183,11 +201,13 @@ void supervisor_hear(struct supervisor *supervisor, struct child *child)
 
 static void on_schema_ended(struct supervisor *supervisor, struct child *child, int status)
 {
+    rooms_tell_ended(&supervisor->rooms, child, status);
     if (!supervisor->rooms.schema_in_use)
         return;
     int64_t delay_ms = rooms_schedule_restart(child, status);
-    log_error("%s %s; it is replaced in %" PRId64 " ms", child_name(child),
-              child_status_text(status), delay_ms);
+    if (!child->retired)
+        log_error("%s %s; it is replaced in %" PRId64 " ms", child_name(child),
+                  child_status_text(status), delay_ms);
 }
 
 static bool is_final(int status)
@@ -212,16 +232,21 @@ static void on_ended(struct supervisor *supervisor, struct child *child, int sta
         supervisor_mount_ended(supervisor, status);
         return;
     }
+    rooms_tell_ended(&supervisor->rooms, child, status);
+    rooms_tell_processes(&supervisor->rooms);
     if (is_final(status)) {
         log_error("%s is not started again: see its last message, then start kosekifs anew",
                   child_name(child));
         return;
     }
     int64_t delay_ms = rooms_schedule_restart(child, status);
-    log_error("%s %s; it is replaced in %" PRId64 " ms", child_name(child),
-              child_status_text(status), delay_ms);
+    if (!child->retired)
+        log_error("%s %s; it is replaced in %" PRId64 " ms", child_name(child),
+                  child_status_text(status), delay_ms);
     if (child->role == ROOM_VERIFY)
         rooms_schema_end_for(&supervisor->rooms, child);
+    if (child->retired) /* a document that did not pass may have been in both */
+        rooms_retire(rooms_find(&supervisor->rooms, ROOM_SCHEMA, child->index), false);
     if (child->role == ROOM_VERIFY && supervisor->trial_fd >= 0 &&
         child->index == supervisor->trial_worker)
         supervisor_trial_failed(supervisor, "the worker that tried the new files ended");

@@ -11,6 +11,7 @@
 #include "base/memfd.h"
 #include "base/trust.h"
 #include "fs/audit.h"
+#include "fs/supervisor_processes.h"
 #include "fs/supervisor_schema.h"
 
 #include <string.h>
@@ -88,6 +89,9 @@ void supervisor_reload(struct supervisor *supervisor)
 
 static void end_trial(struct supervisor *supervisor, int error, const char *text)
 {
+    struct child *tried = rooms_find(&supervisor->rooms, ROOM_VERIFY, supervisor->trial_worker);
+    if (tried->retired && tried->state == CHILD_READY)
+        rooms_retire(tried, false);
     supervisor->trial_fd = -1;
     supervisor->trial_deadline_ms = 0;
     supervisor_reload_ended(supervisor, error, text);

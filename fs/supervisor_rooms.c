@@ -6,6 +6,7 @@
 #include "base/keys_setup.h"
 #include "base/log.h"
 #include "fs/mount_setup.h"
+#include "fs/supervisor_processes.h"
 #include "fs/supervisor_schema.h"
 #include "transport/link_setup.h"
 
@@ -68,6 +69,12 @@ void rooms_send(struct child *child, enum room_message type, const void *payload
                 int fd)
 {
     if (child->room_fd >= 0 && send_or_kill(child, type, payload, size, &fd, fd >= 0) < 0)
+        log_debug("%s is ending", child_name(child));
+}
+
+void rooms_send_plain(struct child *child, enum room_message type, const void *payload, size_t size)
+{
+    if (child->room_fd >= 0 && send_or_kill(child, type, payload, size, NULL, 0) < 0)
         log_debug("%s is ending", child_name(child));
 }
 
@@ -207,6 +214,7 @@ void rooms_set_ready(struct rooms *rooms, struct child *child)
 {
     child->state = CHILD_READY;
     child->deadline_ms = 0;
+    rooms_tell_processes(rooms);
     if (child->role == ROOM_MOUNT)
         return;
     /* Trust may have changed while it was starting. */

@@ -45,6 +45,9 @@ bool rooms_all_ready(const struct rooms *rooms);
  * killed. */
 void rooms_send(struct child *child, enum room_message type, const void *payload, size_t size,
                 int fd);
+/* The same without a descriptor. */
+void rooms_send_plain(struct child *child, enum room_message type, const void *payload,
+                      size_t size);
 /* Sends inputs->trust_fd. */
 void rooms_send_trust(struct rooms *rooms, struct child *child);
 

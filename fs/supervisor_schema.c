@@ -3,6 +3,7 @@
 
 #include "base/memfd.h"
 #include "base/trust.h"
+#include "fs/supervisor_processes.h"
 
 #include <signal.h>
 
@@ -33,6 +34,7 @@ int rooms_schema_start(struct rooms *rooms, struct child *schema)
         return r;
     schema->state = CHILD_READY;
     schema->deadline_ms = 0;
+    rooms_tell_processes(rooms);
     rooms_send(verify, ROOM_PEER, &peer, sizeof peer, schema->room_fd);
     cleanup_close(&schema->room_fd);
     schema->room_fd = -1;
