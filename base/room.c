@@ -40,7 +40,7 @@ void room_answer_alive(const struct ipc_message *message, const void *payload, s
         log_debug("the supervisor does not hear that we are alive");
 }
 
-_Noreturn static void fail(int status, const char *format, va_list arguments)
+_printf_(2, 0) _Noreturn static void fail(int status, const char *format, va_list arguments)
 {
     char text[ROOM_TEXT_MAX + 1];
     if (vsnprintf(text, sizeof text, format, arguments) < 0)
