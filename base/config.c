@@ -59,6 +59,8 @@ struct key {
     KEY(waivers, type, name, text, least, most, help)
 #define KEY_SCAN(type, name, size, text, least, most, help)                                        \
     KEY(scan, type, name, text, least, most, help)
+#define KEY_INVENTORY(type, name, size, text, least, most, help)                                   \
+    KEY(inventory, type, name, text, least, most, help)
 #define KEY_USERS(type, name, size, text, least, most, help)                                       \
     KEY(users, type, name, text, least, most, help)
 #define KEY_SANDBOX(type, name, size, text, least, most, help)                                     \
@@ -68,7 +70,8 @@ static const struct key keys[] = {
     CONFIG_MOUNT(KEY_MOUNT) CONFIG_LINK(KEY_LINK) CONFIG_KEYS(KEY_KEYS) CONFIG_TRUST(KEY_TRUST)
         CONFIG_AUDIT(KEY_AUDIT) CONFIG_ALERTS(KEY_ALERTS) CONFIG_RETENTION(KEY_RETENTION)
             CONFIG_BACKUP(KEY_BACKUP) CONFIG_REPLICA(KEY_REPLICA) CONFIG_WAIVERS(KEY_WAIVERS)
-                CONFIG_SCAN(KEY_SCAN) CONFIG_USERS(KEY_USERS) CONFIG_SANDBOX(KEY_SANDBOX)};
+                CONFIG_SCAN(KEY_SCAN) CONFIG_INVENTORY(KEY_INVENTORY) CONFIG_USERS(KEY_USERS)
+                    CONFIG_SANDBOX(KEY_SANDBOX)};
 
 enum { KEY_COUNT = sizeof keys / sizeof keys[0] };
 
@@ -114,6 +117,8 @@ static const struct {
     {"replica", "path", config_check_path},
     {"scan", "clamd", config_check_path},
     {"scan", "when_down", config_check_when_down},
+    {"inventory", "file", config_check_path},
+    {"inventory", "on_difference", config_check_on_difference},
     {"sandbox", "level", config_check_sandbox_level},
     {"waivers", "link_authentication", config_check_reason},
     {"waivers", "link_encryption", config_check_reason},

@@ -171,6 +171,13 @@ enum { CONFIG_LINK_URLS_MAX = 8 };
       "when clamd does not answer: refuse, or accept and scan when it is back")                    \
     X(MILLISECONDS, timeout, 0, "30s", 100, 600000, "deadline of one scan")
 
+/* Section [inventory]: whether what runs here is what was approved; the supervisor, kosekictl. */
+#define CONFIG_INVENTORY(X)                                                                        \
+    X(TEXT, file, 256, "", 0, 255,                                                                 \
+      "where kosekictl inventory keeps it; empty = nothing is checked")                            \
+    X(MILLISECONDS, every, 0, "1h", 1000, 2592000000, "how often it is checked while mounted")     \
+    X(TEXT, on_difference, 8, "alert", 5, 6, "alert, or refuse: then also no start")
+
 /* Section [users]: whom each process becomes when the supervisor runs as root. */
 #define CONFIG_USERS(X)                                                                            \
     X(TEXT, mount, 64, "kosekifs-mount", 1, 63, "user name or number of kosekifs-mount")           \
@@ -228,6 +235,9 @@ struct config_waivers {
 struct config_scan {
     CONFIG_SCAN(CONFIG_MEMBER)
 };
+struct config_inventory {
+    CONFIG_INVENTORY(CONFIG_MEMBER)
+};
 struct config_users {
     CONFIG_USERS(CONFIG_MEMBER)
 };
@@ -247,6 +257,7 @@ struct config {
     struct config_replica replica;
     struct config_waivers waivers;
     struct config_scan scan;
+    struct config_inventory inventory;
     struct config_users users;
     struct config_sandbox sandbox;
 };

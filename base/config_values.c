@@ -208,6 +208,13 @@ const char *config_check_when_down(const char *text)
                : "is neither refuse nor accept";
 }
 
+const char *config_check_on_difference(const char *text)
+{
+    return strcmp(text, "alert") == 0 || strcmp(text, "refuse") == 0
+               ? NULL
+               : "is neither alert nor refuse";
+}
+
 const char *config_check_sandbox_level(const char *text)
 {
     return strcmp(text, "best") == 0 || strcmp(text, "full") == 0 ? NULL

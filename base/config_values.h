@@ -32,6 +32,7 @@ const char *config_check_digest(const char *text);
 const char *config_check_oid(const char *text);
 const char *config_check_sync(const char *text);
 const char *config_check_when_down(const char *text);
+const char *config_check_on_difference(const char *text);
 const char *config_check_sandbox_level(const char *text);
 
 #endif

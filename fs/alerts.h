@@ -38,9 +38,10 @@
     X(KEYS, "keys")                                                                                \
     X(LINK, "link")                                                                                \
     X(TRUST, "trust")                                                                              \
-    X(MALWARE, "malware") /* found, or nothing scans */                                            \
-    X(SEAL, "seal")       /* something was sealed or unsealed */                                   \
-    X(PROCESS, "process") /* one of our processes had to be replaced */
+    X(MALWARE, "malware")     /* found, or nothing scans */                                        \
+    X(INVENTORY, "inventory") /* what runs is not what was recorded */                             \
+    X(SEAL, "seal")           /* something was sealed or unsealed */                               \
+    X(PROCESS, "process")     /* one of our processes had to be replaced */
 
 #define ALERT_KIND_MEMBER(name, text) ALERT_##name,
 enum alert_kind { ALERT_KINDS(ALERT_KIND_MEMBER) ALERT_KIND_COUNT };

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "fs/control_backup.h"
 #include "fs/control_fetch.h"
+#include "fs/control_inventory.h"
 #include "fs/control_keep.h"
 #include "fs/control_purge.h"
 #include "fs/control_incident.h"
@@ -350,7 +351,8 @@ static const struct command {
     const char *name;
     unsigned roles; /* any of these */
     control_handler *run;
-    bool two; /* a second person confirms it, whatever the policy says */
+    bool two;      /* a second person confirms it, whatever the policy says */
+    bool approver; /* … unless who asks is an approver */
 } commands[] = {
     {"status", ACCESS_VIEWER, command_status},
     {"list", ACCESS_VIEWER, command_list},
@@ -376,6 +378,8 @@ static const struct command {
     {"incident", ACCESS_OPERATOR | ACCESS_APPROVER | ACCESS_AUDITOR, control_incident},
     {"upgrade", ACCESS_OPERATOR | ACCESS_APPROVER, control_reload},
     {"scan", ACCESS_OPERATOR, control_scan},
+    {"inventory", ACCESS_OPERATOR | ACCESS_APPROVER, control_inventory, .approver = true},
+    {"inventory-check", ACCESS_OPERATOR | ACCESS_APPROVER, control_inventory_check},
     {"seals", ACCESS_VIEWER, control_seals},
     {"seal", ACCESS_OPERATOR | ACCESS_APPROVER, control_seal},
     {"unseal", ACCESS_APPROVER, control_unseal, .two = true},
@@ -461,7 +465,10 @@ struct json *control_command(const struct control_call *call, bool *ret_later)
     *ret_later = false;
     if (!command)
         return control_reply_error("unknown command");
-    bool allowed = access_control_roles(call->fs->access, call->caller) & command->roles;
+    unsigned roles = access_control_roles(call->fs->access, call->caller);
+    bool allowed = roles & command->roles;
+    bool two = command->two || (command->approver && !(roles & ACCESS_APPROVER)) ||
+               access_needs_second_person(call->fs->access, command->name);
     bool recorded = record(call, command->name, allowed ? AUDIT_OK : AUDIT_DENIED) >= 0;
     /* What is wrong can be asked for, and everything sealed, even while the trail cannot be
      * written. */
@@ -469,8 +476,7 @@ struct json *control_command(const struct control_call *call, bool *ret_later)
         return control_reply_error("the audit trail cannot be written");
     if (!allowed)
         return control_reply_error("your role does not allow this command");
-    if ((command->two || access_needs_second_person(call->fs->access, command->name)) &&
-        command->run != command_confirm &&
+    if (two && command->run != command_confirm &&
         !second_person_approved(call->second, call->asked_by, call->request, clock_monotonic_ms()))
         return ask_second_person(call);
     return command->run(call, ret_later);

@@ -104,6 +104,7 @@ static void begin_running(struct supervisor *supervisor)
     const struct supervisor_task *task = supervisor->task;
     supervisor->phase = PHASE_RUNNING;
     supervisor_send_sinks(supervisor);
+    inventory_watch_begin(&supervisor->inventory, &task->inputs->config);
     log_info("certificates can be read in %s%s", task->mountpoint->path,
              task->mountpoint->allow_other
                  ? ""
@@ -175,8 +176,11 @@ static void take_earlier(int64_t *next_ms, int64_t deadline_ms)
 /* For poll(2). */
 static int next_timeout_ms(struct supervisor *supervisor)
 {
+    const struct supervisor_inputs *inputs = supervisor->task->inputs;
     int64_t next_ms = hook_tend(&supervisor->hook);
     take_earlier(&next_ms, supervisor_watch(supervisor, clock_monotonic_ms()));
+    take_earlier(&next_ms, inventory_watch_tend(&supervisor->inventory, &inputs->config,
+                                                inputs->config_path));
     for (unsigned i = 0; i < supervisor->rooms.count; i++)
         take_earlier(&next_ms, supervisor->rooms.list[i].deadline_ms);
     if (supervisor->probe_pid > 0)
@@ -283,6 +287,7 @@ static void resume_rooms(struct supervisor *supervisor)
     supervisor->fuse_fd = task->fuse_fd;
     supervisor->journal_fd = task->journal_fd;
     supervisor->mount_gone_ms = task->gone_ms;
+    inventory_watch_begin(&supervisor->inventory, &task->inputs->config);
     for (unsigned i = 0; i < supervisor->rooms.count; i++)
         if (supervisor->rooms.list[i].role != ROOM_SCHEMA)
             supervisor->rooms.list[i].deadline_ms = clock_monotonic_ms();
@@ -315,6 +320,7 @@ static void end_all(struct supervisor *supervisor)
         kill(supervisor->attempt.pid, SIGTERM);
         waitpid(supervisor->attempt.pid, NULL, 0);
     }
+    inventory_watch_end(&supervisor->inventory);
     hook_kill_all(&supervisor->hook);
     hook_tend(&supervisor->hook);
     cleanup_close(&supervisor->trial_fd);

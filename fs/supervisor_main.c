@@ -6,6 +6,7 @@
 #include "fs/supervisor.h"
 #include "fs/supervisor_daemon.h"
 #include "fs/supervisor_exit.h"
+#include "fs/supervisor_inventory.h"
 #include "fs/supervisor_options.h"
 #include "fs/survivors.h"
 
@@ -212,6 +213,8 @@ static int serve(const struct supervisor_options *options, char *const arguments
         code = EXIT_OSERR;
     if (code == 0)
         code = options->attempt ? settle_attempt(options, &task) : settle_task(options, &task);
+    if (code == 0 && !options->attempt && !task.resumed)
+        code = inventory_check_start(&inputs.config, inputs.config_path);
     if (code == 0)
         code = supervisor_run(&task);
     supervisor_inputs_done(&inputs);

@@ -6,6 +6,7 @@
 #include "base/ipc.h"
 #include "fs/supervisor.h"
 #include "fs/supervisor_hook.h"
+#include "fs/supervisor_inventory.h"
 #include "fs/supervisor_rooms.h"
 
 #include <stdbool.h>
@@ -42,6 +43,7 @@ struct supervisor {
     const struct supervisor_task *task;
     struct rooms rooms;
     struct hook hook;
+    struct inventory_watch inventory;
     int signal_fd;
     enum phase phase;
     bool ending;

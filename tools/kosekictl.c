@@ -6,6 +6,7 @@
 #include "tools/kosekictl_backup.h"
 #include "tools/kosekictl_daemon.h"
 #include "tools/kosekictl_incident.h"
+#include "tools/kosekictl_inventory.h"
 #include "tools/kosekictl_schema.h"
 #include "tools/kosekictl_store.h"
 #include "tools/kosekictl_verify.h"
@@ -22,6 +23,7 @@ static const char usage_text[] =
     "  verify OPTIONS FILE ...          judge files without a daemon; verify --help\n"
     "  audit verify|show|export ...     read an audit trail; audit --help\n"
     "  incident open|note|report|close  a dossier for the Minister's office; incident --help\n"
+    "  inventory record|check|show      whether what runs is what was approved\n"
     "  schema add|list|use|destroy ...  the Minister's schemas for XML; schema --help\n"
     "  status                           what the daemon is doing\n"
     "  list                             the certificates that are stored\n"
@@ -85,6 +87,8 @@ int main(int argc, char **argv)
         return kosekictl_restore(argc - first, argv + first);
     if (strcmp(argv[first], "erasures") == 0)
         return kosekictl_erasures(argc - first, argv + first);
+    if (strcmp(argv[first], "inventory") == 0)
+        return kosekictl_inventory(&options, argc - first, argv + first);
     if (strcmp(argv[first], "incident") == 0)
         return kosekictl_incident(&options, argc - first, argv + first);
     if (strcmp(argv[first], "schema") == 0)
