@@ -16,6 +16,7 @@ struct checking {
     uint8_t *piece;       /* of content, in clear */
     MDB_txn *transaction; /* of the second part */
     struct counters found;
+    uint64_t ages;
     uint8_t *named; /* a bit for each slot */
     uint32_t slot_count;
 };
@@ -247,6 +248,21 @@ static int check_chunk(struct checking *checking, MDB_val *key, MDB_val *value)
     return r < 0 && r != -EIO ? r : 0;
 }
 
+/* Content is in the index of ages under the time of its last use, and nothing else is. */
+static int check_age(struct checking *checking, MDB_val *key, MDB_val *value)
+{
+    struct entry_row row;
+    (void)value;
+    checking->ages++;
+    int r = key->mv_size == 12 ? entry_get(checking->cache, checking->transaction,
+                                           be32_get((const uint8_t *)key->mv_data + 8), &row)
+                               : CACHE_MISS;
+    if (r == CACHE_MISS || (r == 0 && (!entry_has_content(&row.entry) ||
+                                       (uint64_t)row.entry.used_at_s != be64_get(key->mv_data))))
+        tell(checking, CACHE_DAMAGE_SPARE, NULL);
+    return r < 0 && r != -EIO ? r : 0;
+}
+
 static int check_slot_row(struct checking *checking, MDB_val *key, MDB_val *value)
 {
     (void)value;
@@ -290,7 +306,8 @@ static int check_totals(struct checking *checking)
     if (r < 0 && r != -EIO)
         return r;
     if (r < 0 || counters.stored != found->stored || counters.rejected != found->rejected ||
-        counters.stored_bytes != found->stored_bytes || counters.known != found->known)
+        counters.stored_bytes != found->stored_bytes || counters.known != found->known ||
+        checking->ages != found->stored)
         tell(checking, CACHE_DAMAGE_COUNT, NULL);
     for (uint32_t slot = 0; slot < checking->slot_count; slot++)
         if (!(checking->named[slot / 8] & (1u << (slot % 8))))
@@ -306,7 +323,7 @@ static int check_structure(struct checking *checking)
     } walks[] = {{TABLE_NAMES, check_name},     {TABLE_ENTRIES, check_entry},
                  {TABLE_RECORDS, check_record}, {TABLE_CHUNKS, check_chunk},
                  {TABLE_UNUSED, check_unused},  {TABLE_ERASURES, check_slot_row},
-                 {TABLE_PERIODS, check_period}};
+                 {TABLE_PERIODS, check_period}, {TABLE_AGES, check_age}};
     struct counters counters = {0};
     int r = counters_get(checking->cache, checking->transaction, &counters);
     if (r < 0 && r != -EIO)

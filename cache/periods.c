@@ -55,10 +55,11 @@ int period_count(struct cache *cache, MDB_txn *transaction, uint32_t period, int
     if (period == 0)
         return 0;
     int r = period_get(cache, transaction, period, &place);
+    /* A row that is damaged or too low holds up no erasure; fsck tells of it. */
+    if (change < 0 && (r == -EIO || r == CACHE_MISS || (r == 0 && place.records == 0)))
+        return 0;
     if (r != 0)
         return r < 0 ? r : -EIO;
-    if (change < 0 && place.records == 0)
-        return 0; /* a count that is too low holds up nothing; fsck tells of it */
     place.records += (uint64_t)(int64_t)change;
     return period_put(cache, transaction, period, &place);
 }

@@ -37,11 +37,13 @@ int rebuild_ask(struct cache *cache, MDB_txn *transaction)
     return store_put(cache, transaction, TABLE_META, wish(), bytes_of("1", 1));
 }
 
-static bool slot_holds(struct cache *cache, uint32_t number, uint64_t generation)
+/* An error of the disk is none of the slot: content is not dropped for that. */
+static int slot_holds(struct cache *cache, uint32_t number, uint64_t generation, bool *ret_holds)
 {
     struct slot slot;
-    return slots_read(&cache->slots, number, &slot) == 0 && slot.state == SLOT_KEYED &&
-           slot.generation == generation;
+    int r = slots_read(&cache->slots, number, &slot);
+    *ret_holds = r == 0 && slot.state == SLOT_KEYED && slot.generation == generation;
+    return r == -EBADMSG ? 0 : r;
 }
 
 static void mark(struct rebuild *rebuild, uint32_t slot)
@@ -114,10 +116,13 @@ static int take_content(struct rebuild *rebuild, MDB_txn *transaction, struct en
 {
     struct cache *cache = rebuild->cache;
     struct period_seen *period = period_find(rebuild, row->place.period);
-    if (!slot_holds(cache, row->place.slot, row->place.generation) ||
-        (row->place.period != 0 && (!period || !period->keyed)))
+    bool holds;
+    int r = slot_holds(cache, row->place.slot, row->place.generation, &holds);
+    if (r < 0)
+        return r;
+    if (!holds || (row->place.period != 0 && (!period || !period->keyed)))
         return drop_content(rebuild, transaction, row);
-    int r = put_header(cache, transaction, row);
+    r = put_header(cache, transaction, row);
     if (r < 0)
         return r;
     mark(rebuild, row->place.slot);
@@ -287,15 +292,22 @@ static int mark_row(struct rebuild *rebuild, MDB_txn *transaction, enum table ta
         return 0;
     }
     struct period_seen *seen = &rebuild->periods[rebuild->period_count];
-    int r = period_get(rebuild->cache, transaction, number, &seen->place);
-    if (r != 0)
-        return r == -EIO ? 0 : r;
     if (rebuild->period_count == PERIODS_MAX - 1)
         return -EOVERFLOW;
+    int r = period_get(rebuild->cache, transaction, number, &seen->place);
+    if (r != 0 && r != -EIO)
+        return r;
     seen->period = number;
-    seen->keyed = slot_holds(rebuild->cache, seen->place.slot, seen->place.generation);
+    bool readable = r == 0;
+    r = readable
+            ? slot_holds(rebuild->cache, seen->place.slot, seen->place.generation, &seen->keyed)
+            : 0;
+    if (r < 0)
+        return r;
+    seen->keyed = readable && seen->keyed;
     seen->place.records = 0;
-    mark(rebuild, seen->place.slot);
+    if (seen->keyed)
+        mark(rebuild, seen->place.slot);
     rebuild->period_count++;
     return 0;
 }
@@ -382,7 +394,10 @@ static int end(struct rebuild *rebuild, bool gap)
     int r = store_begin(cache, 0, &transaction);
     for (unsigned i = 0; r == 0 && i < rebuild->period_count; i++) {
         const struct period_seen *seen = &rebuild->periods[i];
-        r = period_put(cache, transaction, seen->period, &seen->place);
+        struct number_key key = number_key(seen->period);
+        r = seen->keyed ? period_put(cache, transaction, seen->period, &seen->place)
+                        : store_delete(cache, transaction, TABLE_PERIODS,
+                                       bytes_of(key.bytes, sizeof key.bytes));
     }
     if (gap && rebuild->counters.next_inode < CACHE_INODE_LAST - INODE_GAP)
         rebuild->counters.next_inode += INODE_GAP;

@@ -40,7 +40,27 @@ static int ring_unwrap(void *context, const void *aad, size_t aad_size,
     if (ring->fail_with)
         return ring->fail_with;
     __atomic_add_fetch(&ring->unwrapped, 1, __ATOMIC_RELAXED);
-    return aead_open(ring->master, wrapped, aad, aad_size, wrapped + 16, AEAD_KEY_SIZE, ret_key);
+    int r = aead_open(ring->master, wrapped, aad, aad_size, wrapped + 16, AEAD_KEY_SIZE, ret_key);
+    if (r == -EBADMSG)
+        r = aead_open(ring->previous, wrapped, aad, aad_size, wrapped + 16, AEAD_KEY_SIZE, ret_key);
+    return r;
+}
+
+static int ring_rewrap(void *context, const void *aad, size_t aad_size,
+                       const uint8_t wrapped[CACHE_WRAPPED_SIZE],
+                       uint8_t ret_wrapped[CACHE_WRAPPED_SIZE])
+{
+    struct ring *ring = context;
+    uint8_t key[AEAD_KEY_SIZE];
+    if (aead_open(ring->master, wrapped, aad, aad_size, wrapped + 16, AEAD_KEY_SIZE, key) == 0)
+        return CACHE_MISS;
+    int r = aead_open(ring->previous, wrapped, aad, aad_size, wrapped + 16, AEAD_KEY_SIZE, key);
+    if (r == 0)
+        r = random_bytes(ret_wrapped, 16);
+    if (r == 0)
+        r = aead_seal(ring->master, ret_wrapped, aad, aad_size, key, AEAD_KEY_SIZE,
+                      ret_wrapped + 16);
+    return r;
 }
 
 bool store_possible(void)
@@ -67,8 +87,10 @@ void store_new(struct store *store)
 
 int store_try_open(struct store *store, char message[256])
 {
-    store->settings.keyring = (struct cache_keyring){
-        .context = &store->ring, .generate = ring_generate, .unwrap = ring_unwrap};
+    store->settings.keyring = (struct cache_keyring){.context = &store->ring,
+                                                     .generate = ring_generate,
+                                                     .unwrap = ring_unwrap,
+                                                     .rewrap = ring_rewrap};
     return cache_open(&store->settings, message, &store->cache);
 }
 
@@ -172,8 +194,8 @@ int store_admit(struct store *store, const struct certname *name, size_t size, u
     verdict_for(&verdict, content, size);
     int r = cache_upsert(store->cache, name, size, 1700000000, "\"v1\"", 5, &entry);
     if (r == 0)
-        r = cache_admit(store->cache, name, bytes_of(content, size), &verdict, 100, 200, 0,
-                        ret_entry ? ret_entry : &entry);
+        r = cache_admit(store->cache, name, bytes_of(content, size), &verdict, 100, 200,
+                        store->keep_until_s, ret_entry ? ret_entry : &entry);
     free(content);
     return r;
 }

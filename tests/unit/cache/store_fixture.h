@@ -10,6 +10,7 @@ enum { RING_MAX = 4096 };
 
 struct ring {
     uint8_t master[AEAD_KEY_SIZE];
+    uint8_t previous[AEAD_KEY_SIZE]; /* opens, and does not wrap */
     unsigned generated;
     unsigned unwrapped;
     int fail_with; /* 0, or what every call returns */
@@ -24,6 +25,7 @@ struct store {
     int directory_fd;
     struct cache_settings settings;
     struct ring ring;
+    int64_t keep_until_s; /* of what store_admit() stores */
     struct cache *cache;
 };
 

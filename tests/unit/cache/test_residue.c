@@ -4,8 +4,10 @@
  */
 #include "store_fixture.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -90,6 +92,77 @@ static void test_failed_admissions_leave_no_key(void **state)
     store_remove(&store);
 }
 
+static bool image_contains(const uint8_t *image, size_t size, const void *bytes, size_t length)
+{
+    return memmem(image, size, bytes, length) != NULL;
+}
+
+static uint8_t *load_image(int home_fd, size_t *ret_size)
+{
+    struct stat status;
+    int fd = openat(home_fd, "small-disk.img", O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0 && fstat(fd, &status) == 0);
+    uint8_t *image = malloc((size_t)status.st_size);
+    assert_non_null(image);
+    for (off_t at = 0; at < status.st_size;) {
+        ssize_t got = pread(fd, image + at, (size_t)(status.st_size - at), at);
+        assert_true(got > 0);
+        at += got;
+    }
+    close(fd);
+    *ret_size = (size_t)status.st_size;
+    return image;
+}
+
+/* The whole disk, journal and free blocks too, as a thief with the master key would read it. */
+static void test_raw_disk(void **state)
+{
+    (void)state;
+    enum { COUNT = 30 };
+    static struct store store;
+    size_t size;
+    unsigned wrapped = 0;
+    int home_fd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (!small_disk_enter()) {
+        close(home_fd);
+        skip();
+    }
+    store_new(&store);
+    store_open(&store);
+    for (unsigned i = 0; i < COUNT; i++) {
+        struct certname name = name_number(i);
+        store.keep_until_s = i % 2 ? CACHE_PERIOD_S : 0;
+        assert_int_equal(store_admit(&store, &name, 5000 + i * 4000, i, NULL), 0);
+    }
+    for (unsigned i = 0; i < COUNT; i++) {
+        struct certname name = name_number(i);
+        assert_int_equal(i % 3 ? cache_purge(store.cache, &name) : cache_forget(store.cache, &name),
+                         0);
+    }
+    unsigned ended;
+    assert_int_equal(cache_upkeep(store.cache, 10 * (int64_t)CACHE_PERIOD_S, &ended), 0);
+    assert_int_equal(ended, 1);
+    store_reopen(&store); /* clears the keys that were prepared */
+    store_close(&store);
+    close(store.directory_fd);
+    small_disk_reboot();
+    uint8_t *image = load_image(home_fd, &size);
+    assert_false(image_contains(image, size, content_marker, strlen(content_marker)));
+    assert_true(image_contains(image, size, "KSKSTORE", 8)); /* we look in the right place */
+    for (unsigned i = 0; i < store.ring.generated && i < RING_MAX; i++) {
+        assert_false(image_contains(image, size, store.ring.given[i].key, AEAD_KEY_SIZE));
+        wrapped += image_contains(image, size, store.ring.given[i].wrapped, CACHE_WRAPPED_SIZE);
+    }
+    /* The store key, and what the file system's journal keeps of nothing else. */
+    print_message("%u keys given, wrapped forms on the disk: %u\n", store.ring.generated, wrapped);
+    assert_int_equal(wrapped, 1);
+    free(image);
+    store.directory_fd = open(store.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    store_remove(&store);
+    small_disk_leave();
+    close(home_fd);
+}
+
 int main(void)
 {
     if (!store_possible())
@@ -97,6 +170,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_remains),
         cmocka_unit_test(test_failed_admissions_leave_no_key),
+        cmocka_unit_test(test_raw_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
