@@ -16,7 +16,7 @@ import ctypes, json, os, struct, sys
 libc = ctypes.CDLL(None, use_errno=True)
 def entries(handle):
     buffer = ctypes.create_string_buffer(4096)
-    size = libc.syscall(217, handle, buffer, len(buffer))
+    size = libc.getdents64(handle, buffer, len(buffer))
     assert size >= 0, ctypes.get_errno()
     at, found = 0, []
     while at < size:

@@ -8,7 +8,7 @@ import time
 import testbed
 from system.scene import GOOD, SLACK, SystemTest, build_directory
 
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL, signal.SIGQUIT)
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL, signal.SIGQUIT, signal.SIGHUP)
 WAITING = 100
 
 
@@ -16,7 +16,13 @@ class Signals(SystemTest):
     """While it waits in open(2) for the content and in stat(2) for the answer to a look-up."""
 
     settings = {"mount.open_timeout": "30s", "mount.lookup_timeout": "30s"}
+    # Where it waits: what the link system holds back, and a program that then waits.
     METHODS = {"open": ("GET", ("cat",)), "look-up": ("HEAD", ("stat",))}
+
+    def tearDown(self):
+        """What nobody waits for any more would hold the link's connections until its deadline."""
+        self.link.control("DELETE", "/faults")
+        self.link.control("POST", "/release")
 
     def waiting(self, where, name, *program, **fault):
         """The program, as soon as the link system has been asked and says nothing."""
@@ -63,14 +69,17 @@ class Signals(SystemTest):
 
     def test_harmless_signals_do_not_break_open(self):
         program = build_directory() / "tests" / "consumers" / "open-once"
-        for what in ("alarm", "alarm-restart", "child", "continue"):
-            for where in self.METHODS:
-                with self.subTest(what, where=where):
-                    name = f"{what}-{where}.pdf"
-                    process = self.waiting(where, name, program, name, what, delay=1.0)
-                    done = self.reader.finish(process)
-                    self.assertOk(done)
-                    self.assertIn(b"opened after", done.stdout)
+        cases = [(what, where) for what in ("alarm", "alarm-restart", "child", "continue")
+                 for where in self.METHODS]
+        processes = []
+        for what, where in cases:
+            name = f"{what}-{where}.pdf"
+            processes.append(self.waiting(where, name, program, name, what, delay=1.5))
+        for case, process in zip(cases, processes):
+            with self.subTest(case):
+                done = self.reader.finish(process)
+                self.assertOk(done)
+                self.assertIn(b"opened after", done.stdout)
 
     def test_timeout_command(self):
         process = self.waiting("open", "timeout-1.pdf", "timeout", "1", "cat", "timeout-1.pdf")

@@ -1,13 +1,9 @@
 """Ordinary programs get the right bytes through the mount, cold and warm; listing never fetches."""
 
 import os
-import subprocess
 
-from system.scene import (GOOD, GOOD_G4, GOOD_GRAY, GOOD_MIXED, LARGE, TOP, SystemTest, expectations,
+from system.scene import (GOOD, GOOD_G4, GOOD_GRAY, GOOD_MIXED, LARGE, SystemTest, expectations,
                           sha256)
-
-PERL = 'my $s = -s $ARGV[0]; open F, "<", $ARGV[0] or die $!; binmode F; binmode STDOUT; ' \
-       'sysread(F, my $x, $s) == $s or die "short"; print $x'
 
 
 class Reading(SystemTest):
@@ -18,59 +14,6 @@ class Reading(SystemTest):
             with self.subTest(name):
                 self.assertReads(self.reader, name)
                 self.assertReads(self.reader, name)
-
-    def twice(self, name, source, act):
-        """Runs `act(name)` on a cold and then on the warm certificate; one fetch in all."""
-        expected = self.serve_copy(name, source)
-        for state in ("cold", "warm"):
-            self.assertEqual(act(name, expected), sha256(expected), state)
-        self.assertEqual(self.gets(name), 1)
-
-    def test_cat(self):
-        self.twice("cat-1.pdf", GOOD_MIXED, self.piped("cat"))
-
-    def test_perl_by_size(self):
-        self.twice("perl-1.pdf", GOOD_G4, self.piped("perl", "-e", PERL))
-
-    def piped(self, *argv):
-        def act(name, expected):
-            out = self.assertOk(self.reader.run(*argv, name))
-            path = self.desk() / "out"
-            path.write_bytes(out)
-            return sha256(path)
-        return act
-
-    def test_sha256sum(self):
-        def act(name, expected):
-            return self.assertOk(self.reader.run("sha256sum", name)).split()[0].decode()
-        self.twice("sum-1.pdf", GOOD_GRAY, act)
-
-    def copied(self, *argv):
-        def act(name, expected):
-            target = self.desk()
-            handle = os.open(target, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                done = self.reader.run(*argv, name, f"/proc/self/fd/{handle}/copy",
-                                       pass_fds=(handle,))
-            finally:
-                os.close(handle)
-            self.assertOk(done)
-            return sha256(target / "copy")
-        return act
-
-    def test_cp(self):
-        self.twice("cp-1.pdf", LARGE, self.copied("cp"))
-
-    def test_cp_preserving_all(self):
-        self.twice("cp-2.pdf", GOOD, self.copied("cp", "--preserve=timestamps,xattr"))
-
-    def test_java_files_copy(self):
-        classes = self.site.directory / "classes"
-        subprocess.run(["javac", "-J-XX:-UsePerfData", "-d", classes,
-                        TOP / "tests" / "system" / "Copy.java"], check=True, capture_output=True)
-        self.twice("java-1.pdf", GOOD_MIXED,
-                   self.copied("java", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-cp", classes,
-                               "Copy"))
 
     def test_rsync_twice(self):
         """rsync lists the attributes before it opens, so after a cold run there are the extended
@@ -89,13 +32,6 @@ class Reading(SystemTest):
                 self.assertEqual(out, "")
         self.assertEqual(self.gets("rsync-1.pdf"), 1)
 
-    def test_mmap(self):
-        self.serve_copy("mmap-1.pdf", GOOD_GRAY)
-        program = ("import hashlib,mmap,sys; f=open(sys.argv[1],'rb'); "
-                   "print(hashlib.sha256(mmap.mmap(f.fileno(),0,access=mmap.ACCESS_READ)).hexdigest())")
-        out = self.assertOk(self.reader.run("/usr/bin/python3", "-c", program, "mmap-1.pdf"))
-        self.assertEqual(out.decode().strip(), sha256(self.site.served / "mmap-1.pdf"))
-
     def test_random_offsets(self):
         path = self.serve_copy("seek-1.pdf", LARGE)
         program = ("import os,sys; f=os.open(sys.argv[1],os.O_RDONLY)\n"
@@ -105,19 +41,6 @@ class Reading(SystemTest):
         out = self.assertOk(self.reader.run("/usr/bin/python3", "-c", program, "seek-1.pdf", *offsets))
         content = path.read_bytes()
         self.assertEqual(out, b"".join(content[o:o + 5000] for o in offsets))
-
-    def test_tar_of_what_is_warm(self):
-        names = ["tar-1.pdf", "tar-2.pdf"]
-        for name in names:
-            self.serve_copy(name)
-            self.assertReads(self.reader, name)
-        done = self.reader.run("tar", "--xattrs", "--acls", "-cf", "-", *names)
-        self.assertOk(done)
-        self.assertEqual(done.stderr, b"")
-        target = self.desk()
-        subprocess.run(["tar", "-xf", "-", "-C", target], input=done.stdout, check=True)
-        for name in names:
-            self.assertEqual(sha256(target / name), sha256(self.site.served / name))
 
     def test_calls_on_an_open_file(self):
         """What programs do to files besides reading them."""
@@ -154,12 +77,6 @@ d = os.open(sys.argv[1], os.O_RDONLY | os.O_DIRECT); assert len(os.pread(d, 4096
             rows = self.assertOk(self.reader.finish(process, 60)).decode().splitlines()
             self.assertEqual({n: s for s, n in (row.split() for row in rows)}, expected)
         self.assertEqual({self.gets(name) for name in names}, {1})
-
-    def test_pdftotext_reads_japanese(self):
-        self.serve_copy("text-1.pdf", GOOD)
-        text = self.assertOk(self.reader.run("pdftotext", "text-1.pdf", "-")).decode()
-        self.assertIn("戸籍に記録されている者", text)
-        self.assertIn("見本", text)
 
 
 class Attributes(SystemTest):

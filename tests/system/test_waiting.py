@@ -1,21 +1,11 @@
-"""A program that waits for a certificate can be ended, stopped and disturbed like any other."""
+"""Programs that wait do not wait for one another, however many they are. Signals:
+consumers/test_signals.py."""
 
 import json
-import signal
 import time
 
 import testbed
 from system.scene import GOOD, SLACK, SystemTest, sanitized
-
-ALARMED = r"""
-import os, signal, sys
-rings = []
-signal.signal(signal.SIGALRM, lambda *_: rings.append(1))
-signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
-handle = os.open(sys.argv[1], os.O_RDONLY)
-signal.setitimer(signal.ITIMER_REAL, 0)
-sys.exit(0 if len(os.read(handle, 100)) == 100 and rings else 3)
-"""
 
 
 class Waiting(SystemTest):
@@ -27,33 +17,6 @@ class Waiting(SystemTest):
 
     def wait_for_get(self, name):
         testbed.wait_until(lambda: self.gets(name), 5, f"the GET of {name}")
-
-    def test_signals_that_end_a_program(self):
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL, signal.SIGHUP):
-            name = f"end-{number.name}.pdf"
-            with self.subTest(name):
-                self.stalled(name)
-                # Whoever runs the tests may ignore SIGHUP, and programs inherit that.
-                process = self.reader.start("env", "--default-signal", "cat", name)
-                self.wait_for_get(name)
-                began = time.monotonic()
-                process.send_signal(number)
-                done = self.reader.finish(process, 15)
-                self.assertSoon(began, 0.5)
-                self.assertEqual(done.returncode, -number)
-
-    def test_alarms_do_not_break_the_open(self):
-        self.stalled("alarm-1.pdf", delay=1.0)
-        self.assertOk(self.reader.run("/usr/bin/python3", "-c", ALARMED, "alarm-1.pdf"))
-
-    def test_stop_and_continue(self):
-        self.stalled("stop-1.pdf", delay=1.5)
-        process = self.reader.start("sha256sum", "stop-1.pdf")
-        self.wait_for_get("stop-1.pdf")
-        process.send_signal(signal.SIGSTOP)
-        time.sleep(0.2)
-        process.send_signal(signal.SIGCONT)
-        self.assertOk(self.reader.finish(process))
 
     def test_nonblocking_open_waits_like_any_other(self):
         self.stalled("nonblock-1.pdf", delay=0.5)
