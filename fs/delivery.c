@@ -244,6 +244,21 @@ void delivery_closed(struct delivery *delivery, uint64_t handle)
     pthread_mutex_unlock(&delivery->lock);
 }
 
+void delivery_walk(struct delivery *delivery, void (*visit)(void *context, uint32_t inode),
+                   void *context)
+{
+    for (uint32_t slot = 0;; slot++) {
+        pthread_mutex_lock(&delivery->lock);
+        bool end = slot >= delivery->table->fresh;
+        const struct open_file file = end ? (struct open_file){0} : delivery->table->files[slot];
+        pthread_mutex_unlock(&delivery->lock);
+        if (end)
+            return;
+        if (file.used)
+            visit(context, file.inode);
+    }
+}
+
 bool delivery_is_open(struct delivery *delivery, uint32_t inode)
 {
     bool open = false;

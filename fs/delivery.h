@@ -72,6 +72,10 @@ struct delivery_review {
 };
 void delivery_review(struct delivery *delivery, const struct delivery_review *review);
 
+/* Calls `visit` with the inode of each open file, without a lock held; some come twice. */
+void delivery_walk(struct delivery *delivery, void (*visit)(void *context, uint32_t inode),
+                   void *context);
+
 /* Affairs are compared by hash; 0 for none. */
 uint64_t delivery_affair(const char *affair);
 

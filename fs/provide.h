@@ -42,7 +42,7 @@ struct provide_listener {
                     uint64_t size, const char *detail);
     /* A verdict was reached on a certificate. */
     void (*judged)(void *context, const struct certname *name, const struct verdict *verdict);
-    /* The content of this inode is no longer to be served: drop what the kernel keeps of it. */
+    /* What was the content of this inode is no longer to be served: drop what the kernel keeps. */
     void (*withdrawn)(void *context, uint32_t inode);
     /* Until when a certificate stored now may be kept; 0 = without end. NULL: all without end. */
     int64_t (*keep_until)(void *context, const struct certname *name, int64_t now_s);

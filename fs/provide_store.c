@@ -136,8 +136,14 @@ static void store_serve(struct provide *provide, struct flight *flight)
                                                  : store_judged(provide, flight);
     bool withdrawn = !loading && flight->kind == FLIGHT_CONTENT &&
                      flight->verdict->indication != VERDICT_TOTAL_PASSED;
+    /* Pages of what was stored under this number before, if a crash kept them from being dropped.
+     */
+    bool replaced =
+        !loading && flight->kind == FLIGHT_CONTENT && !flight->anew && !withdrawn && result == 0;
     uint32_t inode = flight->entry.inode;
 
+    if (replaced)
+        provide->listener.withdrawn(provide->listener.context, inode);
     provide_lock(provide);
     if (loading && result == 0) {
         step_queue_for_verification(provide, flight);

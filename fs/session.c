@@ -188,6 +188,7 @@ int session_new(int fuse_fd, struct journal *journal, const struct fuse_lowlevel
         session_free(session);
         return error;
     }
+    replay_init(session); /* before it, the kernel cannot be told to drop pages either */
     *ret_session = session;
     return 0;
 }
@@ -265,7 +266,6 @@ int session_run(struct session *session, unsigned count)
     if (count > JOURNAL_THREADS_MAX)
         count = JOURNAL_THREADS_MAX;
     atomic_store(&session->threads, count);
-    replay_init(session);
     replay_parked(session);
 
     pthread_attr_t attributes;
