@@ -3,7 +3,7 @@
 KOSEKIFS_KILLS=full runs the full counts; the check runs a tenth of them.
 """
 
-import contextlib
+import json
 import os
 import random
 import re
@@ -13,7 +13,7 @@ import time
 import unittest
 
 import testbed
-from system.scene import GOOD, GOOD_G4, LARGE, SLACK, SystemTest, sanitized
+from system.scene import GOOD, GOOD_G4, LARGE, SLACK, SystemTest
 
 FULL = os.environ.get("KOSEKIFS_KILLS") == "full"
 
@@ -101,6 +101,101 @@ class Killed(SystemTest):
               + (f"; {owed} requests replayed; gap median {gaps[len(gaps) // 2]} ms, "
                  f"longest {gaps[-1]} ms" if gaps else ""))
         self.assertGreater(read, kills)
+
+    def kill_mount(self):
+        pid = self.site.room("kosekifs-mount")
+        os.kill(pid, signal.SIGKILL)
+        testbed.wait_until(lambda: self.site.room("kosekifs-mount") not in (None, pid),
+                           10 * SLACK, "the next kosekifs-mount")
+
+    def blocked(self, name, method, *argv):
+        """A program that waits for the link system, which does not answer."""
+        self.serve_copy(name)
+        self.link.fault(name, method=method, delay=60)
+        process = self.reader.start(*(argv or ("sha256sum", name)))
+        testbed.wait_until(lambda: self.link.requests(name, method), 5 * SLACK, method)
+        return process
+
+    def test_blocked_open_and_look_up(self):
+        for method in ("GET", "HEAD"):
+            name = f"blocked-{method}.pdf"
+            process = self.blocked(name, method)
+            self.kill_mount()
+            self.link.fault(name, method=method)
+            self.kill_mount()
+            out = self.assertOk(self.reader.finish(process))
+            self.assertEqual(out.split()[0].decode(), testbed.sha256(self.site.served / name))
+
+    def test_signals_after_the_replacement(self):
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            process = self.blocked(f"signal-{number.name}.pdf", "GET")
+            self.kill_mount()
+            process.send_signal(number)
+            self.assertEqual(self.reader.finish(process, 10 * SLACK).returncode, -number)
+
+    def test_signal_before_the_replacement(self):
+        process = self.blocked("signal-first.pdf", "GET")
+        pid = self.site.room("kosekifs-mount")
+        os.kill(pid, signal.SIGSTOP)
+        process.send_signal(signal.SIGTERM)
+        os.kill(pid, signal.SIGKILL)
+        self.assertEqual(self.reader.finish(process, 10 * SLACK).returncode, -signal.SIGTERM)
+
+    def test_crowd_that_waits(self):
+        self.serve_copy("crowd.pdf")
+        self.link.fault("crowd.pdf", method="GET", delay=60)
+        program = ("import sys, threading\n"
+                   "def read(): sys.stdout.write(f'{len(open(\"crowd.pdf\", \"rb\").read())}\\n')\n"
+                   "threading.stack_size(65536)\n"
+                   "crowd = [threading.Thread(target=read) for _ in range(300)]\n"
+                   "for one in crowd: one.start()\n"
+                   "for one in crowd: one.join()\n")
+        process = self.reader.start("/usr/bin/python3", "-S", "-c", program)
+        waiting = r"^kosekifs_waiting 300$"
+        testbed.wait_until(lambda: re.search(waiting, self.metrics(), re.M), 10 * SLACK, "a crowd")
+        self.kill_mount()
+        testbed.wait_until(lambda: re.search(waiting, self.metrics(), re.M), 10 * SLACK, "the same")
+        self.link.fault("crowd.pdf", method="GET")
+        self.kill_mount()
+        size = (self.site.served / "crowd.pdf").stat().st_size
+        out = self.assertOk(self.reader.finish(process))
+        self.assertEqual(out.split(), [str(size).encode()] * 300)
+        opens = [event["request"] for event in self.trail() if event["kind"] == "open"]
+        self.assertEqual(len(opens), len(set(opens)), "recorded twice")
+
+    def metrics(self):
+        return self.reader.text(".kosekifs/metrics") or ""
+
+    def trail(self):
+        return [json.loads(line)["event"]
+                for path in (self.site.directory / "state/audit").glob("trail-*.jsonl")
+                for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+
+    HOLDER = r"""
+import json, os, sys
+held = os.open(sys.argv[1], os.O_RDONLY)
+status = os.open(".kosekifs/status.json", os.O_RDONLY)
+part = os.open(".kosekifs/metrics", os.O_RDONLY)
+first = os.read(part, 1 << 20)
+print("open", flush=True)
+sys.stdin.readline()
+os.posix_fadvise(held, 0, 0, os.POSIX_FADV_DONTNEED)
+sys.stdout.flush()
+json.loads(os.read(status, 1 << 20))
+assert os.read(part, 1 << 20) == b"", "more than the text"
+while chunk := os.read(held, 65536):
+    sys.stdout.buffer.write(chunk)
+"""
+
+    def test_open_files_go_on(self):
+        self.assertReads(self.reader, LARGE)
+        process = self.reader.start("/usr/bin/python3", "-S", "-c", self.HOLDER, LARGE,
+                                    stdin=subprocess.PIPE)
+        self.assertEqual(process.stdout.readline(), b"open\n")
+        self.kill_mount()
+        out, err = process.communicate(b"\n", timeout=30)
+        self.assertEqual((process.returncode, err), (0, b""))
+        self.assertEqual(out, (self.site.served / LARGE).read_bytes())
 
     def test_mount(self):
         self.kill_under_load("mount", 200, 1)
