@@ -60,8 +60,8 @@ enum room_message {
     ROOM_SINK,    /* to mount: uint32_t (enum audit_sink_kind) and one connected socket */
     ROOM_SCANNER, /* from mount: a connection to clamd is wanted; no payload. To mount: one
                      connected socket, or none if clamd cannot be reached */
-    ROOM_KILL, /* from mount: struct room_peer; that child misbehaves, replace it. From verify: its
-                  own schema process */
+    ROOM_KILL,  /* from mount: struct room_peer; that child misbehaves, replace it. From verify: its
+                   own schema process */
     ROOM_ALIVE, /* to the child, which sends it back, mount with struct room_alive */
     ROOM_RELOAD,    /* from mount: struct room_reload; as SIGHUP does */
     ROOM_RELOADED,  /* to mount: struct room_reloaded, with the id of ROOM_RELOAD */
@@ -72,7 +72,8 @@ enum room_message {
 };
 
 struct room_mounted {
-    uint32_t fault; /* the last kosekifs-mount ended by its own fault */
+    uint32_t fault;  /* the last kosekifs-mount ended by its own fault */
+    uint32_t killed; /* the last one ended and nobody of us had asked it to */
 };
 
 struct room_alive {

@@ -339,6 +339,12 @@ static int take_mounted(struct program *program, struct ipc_message *message)
         return error;
     program->fuse_fd = steal_fd(&message->fds[0]);
     program->fs.connection = journal_connection(program->journal);
+    if (mounted.killed)
+        alerts_raise(program->fs.alerts, mounted.fault ? ALERT_CRITICAL : ALERT_WARNING,
+                     ALERT_PROCESS, "mount",
+                     "Programs noticed nothing. Look at the log for what ended it.",
+                     "kosekifs-mount %s and was replaced",
+                     mounted.fault ? "ended by its own fault" : "was killed");
     uint32_t oldest_s;
     if (journal_init_request(program->journal))
         log_info("goes on where the last kosekifs-mount ended; %u requests are owed",

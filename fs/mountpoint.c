@@ -182,6 +182,16 @@ static int clear_abandoned(const struct mountpoint *mountpoint)
     return 0;
 }
 
+/* While nothing is mounted, who may walk into the directory is told that no certificate exists. */
+static void warn_of_open_directory(const struct mountpoint *mountpoint, int fd)
+{
+    struct stat status;
+    if (mountpoint->privileged && fstat(fd, &status) == 0 && (status.st_mode & 0011) != 0)
+        log_warning("mount point %s: while nothing is mounted there, programs find an empty "
+                    "directory; chmod 0000 refuses them",
+                    mountpoint->path);
+}
+
 int mountpoint_open(const char *path, struct mountpoint *ret_mountpoint)
 {
     struct mountpoint mountpoint = {.fd = -1, .privileged = geteuid() == 0};
@@ -200,6 +210,7 @@ int mountpoint_open(const char *path, struct mountpoint *ret_mountpoint)
         log_error("mount point %s: %s", mountpoint.path, r < 0 ? strerror(-r) : "is not empty");
         return r < 0 ? r : -ENOTEMPTY;
     }
+    warn_of_open_directory(&mountpoint, fd);
     mountpoint.allow_other = others_allowed(mountpoint.privileged);
     mountpoint.fd = steal_fd(&fd);
     *ret_mountpoint = mountpoint;

@@ -228,6 +228,7 @@ static void on_ended(struct supervisor *supervisor, struct child *child, int sta
         supervisor_end(supervisor, is_final(status) ? EXIT_PIN : EXIT_FAILED);
         return;
     }
+    supervisor_notice_programs(supervisor);
     if (child->role == ROOM_MOUNT) {
         supervisor_mount_ended(supervisor, status);
         return;

@@ -46,9 +46,11 @@ void supervisor_mount(struct supervisor *supervisor)
 void supervisor_hand_over(struct supervisor *supervisor)
 {
     struct child *child = mount_room(supervisor);
-    const struct room_mounted mounted = {.fault = child->faults > 0};
+    const struct room_mounted mounted = {.fault = child->faults > 0,
+                                         .killed = supervisor->mount_killed};
     const int fds[] = {supervisor->fuse_fd, supervisor->journal_fd};
     rooms_send_mounted(child, &mounted, fds);
+    supervisor->mount_killed = false;
     if (supervisor->phase != PHASE_RUNNING)
         return;
     supervisor_send_sinks(supervisor);
@@ -103,6 +105,7 @@ void supervisor_mount_ended(struct supervisor *supervisor, int status)
     int64_t delay_ms = rooms_schedule_restart(child, status);
     if (supervisor->mount_gone_ms == 0)
         supervisor->mount_gone_ms = clock_monotonic_ms();
+    supervisor->mount_killed = true;
     supervisor->asker_count = 0; /* they were its peers */
     if (child->faults >= MOUNT_FAULTS_MAX) {
         log_error("kosekifs-mount %s, %u times in a row; unmounting, certificates cannot be read "

@@ -52,6 +52,7 @@ struct supervisor {
     int fuse_fd, journal_fd; /* of the mount; -1 before */
     int record_fd;           /* what the next supervisor must know; -1 before */
     int64_t mount_gone_ms;   /* since when there has been no kosekifs-mount */
+    bool mount_killed;       /* the last one ended by itself */
 
     struct aliveness alive[ROOMS_MAX];
     struct session_watch watch;
@@ -101,6 +102,8 @@ void supervisor_hear_alive(struct supervisor *supervisor, struct child *child);
 
 /* supervisor_replace.c: reload and upgrade, the supervisor too. */
 void supervisor_ask_reload(struct supervisor *supervisor, bool forced);
+/* A process is started anew: if the programs are others by now, all are. */
+void supervisor_notice_programs(struct supervisor *supervisor);
 void supervisor_hear_attempt(struct supervisor *supervisor);
 void supervisor_collect_attempt(struct supervisor *supervisor);
 void supervisor_end_late_attempt(struct supervisor *supervisor, int64_t now_ms);

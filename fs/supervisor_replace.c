@@ -10,7 +10,9 @@
 #include "fs/supervisor_private.h"
 
 #include "base/clock.h"
+#include "base/bytes.h"
 #include "base/log.h"
+#include "fs/generation.h"
 #include "fs/supervisor_exit.h"
 #include "fs/supervisor_notify.h"
 #include "fs/survivors.h"
@@ -154,6 +156,18 @@ void supervisor_ask_reload(struct supervisor *supervisor, bool forced)
         log_error("nothing was read again: %s", strerror(-r));
         supervisor_reload_ended(supervisor, r, strerror(-r));
     }
+}
+
+void supervisor_notice_programs(struct supervisor *supervisor)
+{
+    const struct supervisor_task *task = supervisor->task;
+    uint8_t generation[SHA256_SIZE];
+    if (supervisor->attempt.pid > 0 ||
+        generation_of(task->inputs, task->origin.program, generation) < 0 ||
+        memory_equal(generation, task->generation, SHA256_SIZE))
+        return;
+    log_info("the programs on the disk are others than those that run");
+    supervisor_ask_reload(supervisor, true);
 }
 
 void supervisor_hear_attempt(struct supervisor *supervisor)

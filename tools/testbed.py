@@ -242,7 +242,7 @@ class Site:
         self.directory, self.build, self.samples = map(pathlib.Path, (directory, build, samples))
         if self.directory.exists():
             shutil.rmtree(self.directory)
-        for name, mode in (("", 0o755), ("mnt", 0o755), ("served", 0o755), ("keys", 0o700),
+        for name, mode in (("", 0o755), ("mnt", 0o000), ("served", 0o755), ("keys", 0o700),
                            ("run", 0o755), ("state", 0o700)):
             (self.directory / name).mkdir(mode=mode, parents=True)
         os.chown(self.directory / "state", ROOM_USERS["mount"], ROOM_USERS["mount"])

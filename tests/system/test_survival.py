@@ -7,6 +7,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -315,6 +316,65 @@ class Replaced(SystemTest):
             self.link.fault(name, method=method)
             out = self.assertOk(self.reader.finish(process))
             self.assertEqual(out.split()[0].decode(), testbed.sha256(self.site.served / name))
+
+
+class BrokenPrograms(SystemTest):
+    """What is installed does not work: what runs goes on."""
+
+    @classmethod
+    def configure(cls, **more):
+        super().configure(**more)
+        build, programs = cls.site.build, cls.site.directory / "bin"
+        if programs.exists():
+            return
+        (programs / "verify").mkdir(parents=True)
+        for path in build.glob("kosekifs*"):
+            if path.is_file():
+                shutil.copy(path, programs)
+        shutil.copy(build / "kosekictl", programs)
+        shutil.copy(build / "verify" / "schema_worker.py", programs / "verify")
+        cls.site.build = programs
+
+    def install(self, name, content, mode=0o755):
+        """As a package does: a new file under the old name."""
+        path = self.site.build / name
+        new = path.with_suffix(".new")
+        new.write_bytes(content)
+        new.chmod(mode)
+        new.rename(path)
+
+    def test_upgrade_to_what_does_not_start(self):
+        rooms = self.site.rooms()
+        for name in ("kosekifs-link", "kosekifs-mount", "kosekifs-keys", "kosekifs"):
+            good = (self.site.build / name).read_bytes()
+            for broken in (b"#!/bin/false\n", b"\x7fELF nonsense", b""):
+                with self.subTest(name, broken=broken):
+                    self.install(name, broken)
+                    done = self.site.ctl("upgrade", timeout=90)
+                    self.assertEqual(done.returncode, 1, done.stdout)
+                    self.assertNotEqual(done.stderr, "")
+                    self.assertEqual(self.site.rooms(), rooms)
+                    self.assertReads(self.reader, GOOD)
+            self.install(name, good)
+        self.assertIn("replaced", self.assertOk(self.site.ctl("upgrade", timeout=90)))
+        self.assertReads(self.reader, GOOD)
+
+    def test_new_programs_are_noticed_when_one_is_started_anew(self):
+        before = {pid for pids in self.site.rooms().values() for pid in pids}
+        self.install("kosekifs-link", (self.site.build / "kosekifs-link").read_bytes())
+        os.kill(self.site.room("kosekifs-link"), signal.SIGKILL)
+        testbed.wait_until(lambda: not before & {pid for pids in self.site.rooms().values()
+                                                 for pid in pids}, 10 * SLACK, "the upgrade")
+        self.assertReads(self.reader, GOOD)
+
+
+class NothingMounted(SystemTest):
+    def test_readers_are_refused(self):
+        self.assertReads(self.reader, GOOD)
+        self.assertEqual(self.site.stop(), 0)
+        done = subprocess.run(["cat", self.site.mount_point / GOOD], user=61101, group=61101,
+                              extra_groups=[], capture_output=True, text=True)
+        self.assertIn("Permission denied", done.stderr)
 
 
 UNIT = """[Unit]
