@@ -18,8 +18,7 @@ struct known {
 struct audit_verify {
     audit_fault_report *report;
     void *context;
-    bool key_pinned;
-    uint8_t key[AUDIT_PUBLIC_KEY_SIZE];
+    struct audit_keys keys; /* none: any is believed */
 
     struct known *checkpoints; /* ascending after audit_verify_checkpoints() */
     size_t checkpoint_count, checkpoint_capacity;
@@ -78,10 +77,17 @@ struct audit_verify *audit_verify_free(struct audit_verify *verify)
     return NULL;
 }
 
-void audit_verify_set_key(struct audit_verify *verify, const uint8_t key[AUDIT_PUBLIC_KEY_SIZE])
+void audit_verify_set_keys(struct audit_verify *verify, const struct audit_keys *keys)
 {
-    verify->key_pinned = true;
-    memcpy(verify->key, key, AUDIT_PUBLIC_KEY_SIZE);
+    verify->keys = *keys;
+}
+
+static bool key_is_believed(const struct audit_keys *keys, const uint8_t key[AUDIT_PUBLIC_KEY_SIZE])
+{
+    for (size_t i = 0; i < keys->count; i++)
+        if (memcmp(keys->keys[i], key, AUDIT_PUBLIC_KEY_SIZE) == 0)
+            return true;
+    return keys->count == 0;
 }
 
 /* A line without its line feed. 1: a line, 0: the end, LINE_CUT: the end, after a line without
@@ -137,10 +143,9 @@ static int take_checkpoint(struct audit_verify *verify, struct bytes line)
     }
     if (r < 0)
         return r;
-    if (verify->key_pinned &&
-        memcmp(verify->key, checkpoint.public_key, AUDIT_PUBLIC_KEY_SIZE) != 0) {
+    if (!key_is_believed(&verify->keys, checkpoint.public_key)) {
         fault(verify, AUDIT_FAULT_SIGNATURE, verify->line,
-              "the checkpoint is signed by another key than the one given");
+              "the checkpoint is signed by another key than those given");
         return 0;
     }
     verify->verified.key_set = true;

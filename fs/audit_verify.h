@@ -46,8 +46,14 @@ _must_use_ int audit_verify_new(audit_fault_report *report, void *context,
                                 struct audit_verify **ret_verify);
 struct audit_verify *audit_verify_free(struct audit_verify *verify);
 
-/* Checkpoints must be signed with this key; without it any key is believed and named. */
-void audit_verify_set_key(struct audit_verify *verify, const uint8_t key[AUDIT_PUBLIC_KEY_SIZE]);
+/* Each master key has its own key for checkpoints, so a long trail has several. */
+enum { AUDIT_KEY_MAX = 8 };
+struct audit_keys {
+    size_t count;
+    uint8_t keys[AUDIT_KEY_MAX][AUDIT_PUBLIC_KEY_SIZE];
+};
+/* Checkpoints must be signed with one of these; without any every key is believed and named. */
+void audit_verify_set_keys(struct audit_verify *verify, const struct audit_keys *keys);
 
 /* Reads checkpoints.jsonl, or lines of a trail that came through syslog. -EFBIG, -ENOMEM, -EIO. */
 _must_use_ int audit_verify_checkpoints(struct audit_verify *verify, FILE *in, const char *name);

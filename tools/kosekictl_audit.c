@@ -14,14 +14,14 @@
 #include <sysexits.h>
 
 static const char usage_text[] =
-    "usage: kosekictl audit verify [--checkpoints FILE]... [--key KEY] [--json] [PATH ...]\n"
+    "usage: kosekictl audit verify [--checkpoints FILE]... [--key KEY]... [--json] [PATH ...]\n"
     "       kosekictl audit show [SELECTION] [--json] [PATH ...]\n"
     "       kosekictl audit export --out FILE [--since TIME] [--until TIME] [PATH ...]\n"
     "PATH is a file of the trail or a directory of them; without one " TRAIL_DIRECTORY ".\n"
     "  verify   finds what was changed, taken away, put in, moved or cut off, and where\n"
     "    --checkpoints FILE   signed checkpoints, best a copy kept on another machine;\n"
     "                         checkpoints.jsonl of a directory is read too\n"
-    "    --key KEY            the public key they must be signed with: 64 hexadecimal digits,\n"
+    "    --key KEY            a public key that may have signed them: 64 hexadecimal digits,\n"
     "                         or a file with them\n"
     "  show     prints records; it does not check them\n"
     "    --who USER --what NAME --kind KIND --result ok|denied|failed\n"
@@ -47,8 +47,8 @@ struct options {
     struct trail_files files;
     struct audit_selection selection;
     const char *out;
-    bool json, help, has_key;
-    uint8_t key[AUDIT_PUBLIC_KEY_SIZE];
+    bool json, help;
+    struct audit_keys keys;
 };
 
 static void options_done(struct options *options)
@@ -69,11 +69,16 @@ static int take_key(struct options *options, const char *value)
         text[strcspn(text, "\n")] = '\0';
         value = text;
     }
-    if (!hex_decode(value, strlen(value), options->key, sizeof options->key)) {
+    struct audit_keys *keys = &options->keys;
+    if (keys->count == AUDIT_KEY_MAX) {
+        fprintf(stderr, "kosekictl: --key: more than %d\n", AUDIT_KEY_MAX);
+        return EX_USAGE;
+    }
+    if (!hex_decode(value, strlen(value), keys->keys[keys->count], AUDIT_PUBLIC_KEY_SIZE)) {
         fprintf(stderr, "kosekictl: --key: not 64 hexadecimal digits\n");
         return EX_USAGE;
     }
-    options->has_key = true;
+    keys->count++;
     return 0;
 }
 
@@ -191,8 +196,7 @@ static void print_verified_json(const struct audit_verified *verified)
 static int verify_files(struct options *options)
 {
     struct audit_verified verified;
-    int status = trail_check(&options->files, options->has_key ? options->key : NULL, print_fault,
-                             options, &verified);
+    int status = trail_check(&options->files, &options->keys, print_fault, options, &verified);
     if (status != 0)
         return status;
     if (options->json)

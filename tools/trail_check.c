@@ -25,15 +25,15 @@ static int read_each(struct audit_verify *verify, char *const *paths, size_t cou
     return 0;
 }
 
-int trail_check(const struct trail_files *files, const uint8_t *key, audit_fault_report *report,
-                void *context, struct audit_verified *ret_verified)
+int trail_check(const struct trail_files *files, const struct audit_keys *keys,
+                audit_fault_report *report, void *context, struct audit_verified *ret_verified)
 {
     _cleanup_audit_verify_ struct audit_verify *verify = NULL;
     int r = audit_verify_new(report, context, &verify);
     if (r < 0)
         return unreadable("trail", -r);
-    if (key)
-        audit_verify_set_key(verify, key);
+    if (keys)
+        audit_verify_set_keys(verify, keys);
     int status =
         read_each(verify, files->checkpoints, files->checkpoint_count, audit_verify_checkpoints);
     if (status == 0)

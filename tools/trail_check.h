@@ -6,8 +6,8 @@
 #include "fs/audit_verify.h"
 #include "tools/trail_files.h"
 
-/* `key`: what checkpoints must be signed with, or NULL. 0, or an exit status after a message. */
-int trail_check(const struct trail_files *files, const uint8_t *key, audit_fault_report *report,
-                void *context, struct audit_verified *ret_verified);
+/* `keys`: what checkpoints must be signed with, or NULL. 0, or an exit status after a message. */
+int trail_check(const struct trail_files *files, const struct audit_keys *keys,
+                audit_fault_report *report, void *context, struct audit_verified *ret_verified);
 
 #endif

@@ -87,8 +87,12 @@ static inline int trail_check_text(const char *text, size_t size, const char *ch
     _cleanup_audit_verify_ struct audit_verify *verify = NULL;
     memset(ret_check, 0, sizeof *ret_check);
     int r = audit_verify_new(trail_note, ret_check, &verify);
-    if (r == 0 && key)
-        audit_verify_set_key(verify, key);
+    struct audit_keys keys = {0};
+    if (key) /* behind one that signed nothing */
+        memcpy(keys.keys[1], key, AUDIT_PUBLIC_KEY_SIZE);
+    keys.count = key ? 2 : 0;
+    if (r == 0)
+        audit_verify_set_keys(verify, &keys);
     if (r == 0 && checkpoints && *checkpoints) {
         _cleanup_fclose_ FILE *in =
             fmemopen((void *)(uintptr_t)checkpoints, strlen(checkpoints), "r");
