@@ -278,6 +278,45 @@ bool access_decide(struct access *access, struct caller *caller, const struct ce
     return question->stored ? decision.may_read : decision.may_fetch;
 }
 
+/* Conditions that ask for a name are taken as met. */
+static bool may_list(const struct asking *asking)
+{
+    static const struct certname no_name = {.text = ""};
+    const struct access_policy *policy = asking->policy;
+    struct seals *seals = asking->access->seals;
+    struct caller *caller = asking->caller;
+    int64_t now_s = asking->question->now_s;
+    if (seals && seals_cover(seals, caller->uid, &no_name, NULL))
+        return false;
+    if (access_subjects_name(&policy->scanner, caller))
+        return policy->scanner_as == ACCESS_AS_BACKUP;
+    if (caller->uid == 0 && policy->root_as != ACCESS_AS_READER)
+        return policy->root_as == ACCESS_AS_BACKUP;
+    for (uint32_t i = 0; i < policy->affair_count; i++) {
+        const struct access_affair *affair = &policy->affairs[i];
+        if (access_affair_began(affair, now_s) && !access_affair_over(affair, now_s) &&
+            access_affair_in_hours(policy, affair, now_s) &&
+            access_subjects_name(&affair->readers, caller) &&
+            use_open(asking, affair) == ACCESS_BY_AFFAIR)
+            return true;
+    }
+    return (asking->access->grants && grants_any(asking->access->grants, caller->uid, now_s)) ||
+           access_subjects_name(&policy->backup, caller);
+}
+
+bool access_lists_nothing(struct access *access, struct caller *caller, int64_t now_s)
+{
+    struct access_ruling *ruling;
+    const struct access_question question = {.want = ACCESS_LIST, .stored = true, .now_s = now_s};
+    const struct asking asking = {.access = access,
+                                  .policy = access_take_ruling(access, &ruling),
+                                  .caller = caller,
+                                  .question = &question};
+    bool nothing = !may_list(&asking);
+    access_give_ruling(access, ruling);
+    return nothing;
+}
+
 unsigned access_control_roles(struct access *access, struct caller *caller)
 {
     struct access_ruling *ruling;

@@ -117,6 +117,12 @@ void access_version(struct access *access, char ret_version[ACCESS_VERSION_SIZE]
 bool access_decide(struct access *access, struct caller *caller, const struct certname *name,
                    const struct access_question *question, struct access_decision *ret_decision);
 
+/*
+ * True if ACCESS_LIST would be refused for every certificate there could be, as far as that can be
+ * known without looking at one: then the store need not be walked for this caller.
+ */
+bool access_lists_nothing(struct access *access, struct caller *caller, int64_t now_s);
+
 const char *access_reason_name(enum access_reason reason); /* "out_of_hours" */
 /* What the program gets that was refused: EACCES, or EPERM if it is not for want of a right. */
 int access_reason_errno(enum access_reason reason);

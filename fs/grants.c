@@ -358,11 +358,12 @@ static bool still_matches(struct grants *grants, struct holding *holding)
     return matches;
 }
 
+/* A NULL name stands for any. */
 static bool in_force(struct grants *grants, struct holding *holding, const struct certname *name,
                      int64_t now_s)
 {
     const struct grant *grant = &holding->grant;
-    return strcmp(grant->name.text, name->text) == 0 &&
+    return (!name || strcmp(grant->name.text, name->text) == 0) &&
            (grant->until_s == 0 || now_s < grant->until_s) && still_matches(grants, holding);
 }
 
@@ -378,6 +379,17 @@ bool grants_find(struct grants *grants, uid_t uid, const struct certname *name, 
             found = true;
         }
     }
+    pthread_rwlock_unlock(&grants->lock);
+    return found;
+}
+
+bool grants_any(struct grants *grants, uid_t uid, int64_t now_s)
+{
+    bool found = false;
+    pthread_rwlock_rdlock(&grants->lock);
+    struct list *list = grants->list;
+    for (uint32_t i = 0; !found && i < list->count; i++)
+        found = list->uids[i] == uid && in_force(grants, &list->holdings[i], NULL, now_s);
     pthread_rwlock_unlock(&grants->lock);
     return found;
 }

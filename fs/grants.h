@@ -62,6 +62,9 @@ _must_use_ int grants_revoke(struct grants *grants, uid_t uid, const struct cert
 bool grants_find(struct grants *grants, uid_t uid, const struct certname *name, int64_t now_s,
                  struct grant *ret_grant);
 
+/* True if the user holds any grant that is neither void nor over. */
+bool grants_any(struct grants *grants, uid_t uid, int64_t now_s);
+
 /* The users, at most `most`, whose grant of this certificate is in force; returns their number. */
 size_t grants_users(struct grants *grants, const struct certname *name, int64_t now_s,
                     uid_t *ret_uids, size_t most);

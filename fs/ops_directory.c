@@ -86,6 +86,9 @@ static int add_certificates(struct listing *listing, struct caller *caller, off_
     struct mountfs *fs = ops_fs(listing->request);
     int64_t now_s = clock_realtime_s();
     uint32_t cursor = offset < CACHE_INODE_FIRST ? 0 : (uint32_t)offset;
+    /* Each entry costs a decryption: nobody without any right may ask for all of them. */
+    if (access_lists_nothing(fs->access, caller, now_s))
+        return 0;
     for (;;) {
         struct cache_entry page[PAGE];
         size_t filled = 0;
