@@ -18,8 +18,6 @@ enum {
     CRL_NUMBER_MAX = 20, /* RFC 5280 5.2.3 */
     CRL_ISSUER_MAX = 256,
     CRL_TEXT_MAX = 200,
-    CRL_URL_MAX = 256,
-    CRL_URLS_MAX = 8,
     CRL_INFO_ENCODED_MAX = 1024,
 };
 

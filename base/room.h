@@ -69,6 +69,8 @@ enum room_message {
     ROOM_PROCESSES, /* to mount: struct room_process for each of our processes */
     ROOM_ENDED,     /* to mount: struct room_ended; a neighbour did */
     ROOM_RETIRE,    /* from mount: struct room_peer; a verify worker to be replaced, in order */
+    ROOM_LISTS, /* to mount: one sealed memory file with the revocation lists from files, once it is
+                   ready and whenever they change */
 };
 
 struct room_mounted {

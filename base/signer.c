@@ -42,7 +42,7 @@ static int encode_certificate(const struct certificate_status *certificate, stru
     return r;
 }
 
-int signer_status_encode(const struct signer_status *status, struct buffer *out)
+static int signer_status_encode(const struct signer_status *status, struct buffer *out)
 {
     int r = buffer_append_u8(out, STATUS_FORMAT);
     if (r == 0)
@@ -76,31 +76,76 @@ static void decode_certificate(struct reader *reader, struct certificate_status 
     certificate->list_stale_at_s = (int64_t)reader_be64(reader);
 }
 
-int signer_status_decode(struct bytes encoded, struct signer_status *ret_status)
+static int decode_status(struct reader *reader, struct signer_status *ret_status)
 {
     struct signer_status status = {0};
-    struct reader reader;
-    reader_init(&reader, encoded);
-    uint8_t format = reader_u8(&reader);
-    reader_copy(&reader, status.sha256, SHA256_SIZE);
-    reader_copy(&reader, status.trust_generation, SHA256_SIZE);
-    reader_copy(&reader, status.crl_generation, SHA256_SIZE);
-    uint8_t flags = reader_u8(&reader);
-    reader_text(&reader, status.subject, sizeof status.subject);
-    status.path_size = reader_u8(&reader);
-    if (reader.failed || format != STATUS_FORMAT || flags > 3 || status.path_size == 0 ||
+    uint8_t format = reader_u8(reader);
+    reader_copy(reader, status.sha256, SHA256_SIZE);
+    reader_copy(reader, status.trust_generation, SHA256_SIZE);
+    reader_copy(reader, status.crl_generation, SHA256_SIZE);
+    uint8_t flags = reader_u8(reader);
+    reader_text(reader, status.subject, sizeof status.subject);
+    status.path_size = reader_u8(reader);
+    if (reader->failed || format != STATUS_FORMAT || flags > 3 || status.path_size == 0 ||
         status.path_size > SIGNER_PATH_MAX)
         return -EBADMSG;
     status.stale_accepted = flags & 1;
     status.later_rejected = flags & 2;
     for (unsigned i = 0; i < status.path_size; i++) {
-        decode_certificate(&reader, &status.path[i]);
+        decode_certificate(reader, &status.path[i]);
         if (status.path[i].state >= CERTIFICATE_STATE_COUNT)
             return -EBADMSG;
     }
-    if (!reader_finish(&reader) || !memory_equal(status.path[0].sha256, status.sha256, SHA256_SIZE))
+    if (reader->failed || !memory_equal(status.path[0].sha256, status.sha256, SHA256_SIZE))
         return -EBADMSG;
     *ret_status = status;
+    return 0;
+}
+
+int signer_record_encode(const struct signer_record *record, struct buffer *out)
+{
+    int r = signer_status_encode(&record->status, out);
+    if (r == 0)
+        r = buffer_append_u8(out, (uint8_t)record->certificate_count);
+    for (unsigned i = 0; r == 0 && i < record->certificate_count; i++) {
+        r = buffer_append_be32(out, (uint32_t)record->certificates[i].size);
+        if (r == 0)
+            r = buffer_append(out, record->certificates[i].data, record->certificates[i].size);
+    }
+    if (r == 0)
+        r = buffer_append_u8(out, (uint8_t)record->url_count);
+    for (unsigned i = 0; r == 0 && i < record->url_count; i++)
+        r = buffer_append_text(out, record->urls[i]);
+    return r;
+}
+
+int signer_record_decode(struct bytes encoded, struct signer_record *ret_record)
+{
+    struct signer_record record = {0};
+    struct reader reader;
+    reader_init(&reader, encoded);
+    int r = decode_status(&reader, &record.status);
+    if (r < 0)
+        return r;
+    record.certificate_count = reader_u8(&reader);
+    if (record.certificate_count != record.status.path_size)
+        return -EBADMSG;
+    for (unsigned i = 0; i < record.certificate_count; i++) {
+        record.certificates[i] = reader_view(&reader, reader_be32(&reader));
+        if (record.certificates[i].size == 0)
+            return -EBADMSG;
+    }
+    record.url_count = reader_u8(&reader);
+    if (record.url_count > SIGNER_URLS_MAX)
+        return -EBADMSG;
+    for (unsigned i = 0; i < record.url_count; i++) {
+        reader_text(&reader, record.urls[i], sizeof record.urls[i]);
+        if (strncmp(record.urls[i], "http://", 7) != 0)
+            return -EBADMSG;
+    }
+    if (!reader_finish(&reader))
+        return -EBADMSG;
+    *ret_record = record;
     return 0;
 }
 

@@ -20,7 +20,9 @@ enum {
     SIGNER_PATH_MAX = 10,     /* certificates from signer to anchor */
     SIGNER_SUBJECT_MAX = 256, /* RFC 4514; cut */
     SIGNER_TEXT_MAX = 200,
-    SIGNER_ENCODED_MAX = 4096,
+    SIGNER_RECORD_MAX = 56 * 1024, /* a message */
+    SIGNER_URLS_MAX = 8,
+    SIGNER_URL_MAX = 256,
     SIGNER_FOREVER = 0,  /* of times until something holds */
     SIGNER_SKEW_S = 300, /* lists may be dated so much ahead of our clock */
 };
@@ -69,16 +71,26 @@ struct signer_status {
     struct certificate_status path[SIGNER_PATH_MAX];
 };
 
-_must_use_ int signer_status_encode(const struct signer_status *status, struct buffer *out);
-/* -EBADMSG unless it is such a form, to the last byte, with every number in its range. */
-_must_use_ int signer_status_decode(struct bytes encoded, struct signer_status *ret_status);
-
 /*
  * Carries over what may not be forgotten: a revocation seen in `before` stays in `status` unless it
  * was a certificateHold that a list no longer has. Returns true if anything was carried over.
  * Certificates are matched by digest.
  */
 bool signer_status_keep(struct signer_status *status, const struct signer_status *before);
+
+/* A signer as he is kept: his status, the certificates on his path (signer first, anchor last) and
+ * where their issuers offer revocation lists. */
+struct signer_record {
+    struct signer_status status;
+    unsigned certificate_count;
+    struct bytes certificates[SIGNER_PATH_MAX]; /* DER; borrowed */
+    unsigned url_count;
+    char urls[SIGNER_URLS_MAX][SIGNER_URL_MAX]; /* http:// */
+};
+/* -EMSGSIZE: `out` is too small for these certificates. */
+_must_use_ int signer_record_encode(const struct signer_record *record, struct buffer *out);
+/* -EBADMSG; the certificates point into `encoded`. */
+_must_use_ int signer_record_decode(struct bytes encoded, struct signer_record *ret_record);
 
 enum signer_outcome {
     SIGNER_GOOD = 0,

@@ -131,6 +131,7 @@ static void fill_entry(struct entry_row *row, const struct admission *admission)
     entry->fresh_until_s = verdict->fresh_until_s;
     memcpy(entry->trust_generation, verdict->trust_generation, sizeof entry->trust_generation);
     memcpy(entry->sha256, verdict->document_sha256, sizeof entry->sha256);
+    memcpy(entry->signer_sha256, verdict->signer_sha256, sizeof entry->signer_sha256);
     row->place.version++;
     row->place.generation = admission->slot->generation;
     row->place.slot = admission->slot->number;

@@ -105,6 +105,7 @@ struct cache_entry {
     uint8_t sha256[SHA256_SIZE];           /* of the content; CACHE_STORED */
     int64_t used_at_s;                     /* CACHE_STORED: last use, to CACHE_USE_GRAIN_S */
     bool held;                             /* under legal hold: content neither goes nor expires */
+    uint8_t signer_sha256[SHA256_SIZE];    /* from the verdict: the signer's certificate */
     char validator[CACHE_VALIDATOR_MAX];   /* opaque to cache; NUL-terminated */
 };
 
@@ -286,6 +287,25 @@ _must_use_ int cache_list(struct cache *cache, uint32_t *cursor, struct cache_en
 _must_use_ int cache_list_content(struct cache *cache, uint32_t *cursor,
                                   struct cache_entry *ret_entries, size_t count,
                                   size_t *ret_filled);
+
+/*
+ * What is known of trust, as opaque sealed rows beside the certificates, so that a start needs
+ * neither network nor files: revocation lists, and signers with what was ever seen revoked. Writing
+ * as the calls that write.
+ */
+enum cache_trust { CACHE_LISTS = 0, CACHE_SIGNERS, CACHE_TRUST_COUNT };
+enum { CACHE_TRUST_KEY_SIZE = 16, CACHE_TRUST_MAX = 48 * 1024 * 1024 };
+_must_use_ int cache_trust_put(struct cache *cache, enum cache_trust kind,
+                               const uint8_t key[CACHE_TRUST_KEY_SIZE], struct bytes content);
+/* No row is as good as a deleted one. */
+_must_use_ int cache_trust_delete(struct cache *cache, enum cache_trust kind,
+                                  const uint8_t key[CACHE_TRUST_KEY_SIZE]);
+/* Calls `each` for every row in order of keys; its return other than 0 ends the walk. A damaged row
+ * is passed over and counted in *ret_damaged. */
+_must_use_ int cache_trust_walk(struct cache *cache, enum cache_trust kind,
+                                int (*each)(void *context, const uint8_t key[CACHE_TRUST_KEY_SIZE],
+                                            struct bytes content),
+                                void *context, unsigned *ret_damaged);
 
 struct cache_statistics {
     uint64_t stored;       /* certificates */

@@ -4,8 +4,9 @@
 #include "base/clock.h"
 
 enum {
-    ENTRY_FORMAT = 2,
-    ENTRY_FORMAT_1 = 1, /* without the last three fields */
+    ENTRY_FORMAT = 3,
+    ENTRY_FORMAT_1 = 1, /* without the last four fields */
+    ENTRY_FORMAT_2 = 2, /* without the last one */
     ENTRY_ENCODED_MAX = 1024,
     COUNTERS_FORMAT = 1,
     COUNTERS_SIZE = 2 + 5 * 8 + 2 * 4,
@@ -118,6 +119,8 @@ static int entry_encode(const struct entry_row *row, struct buffer *out)
         r = buffer_append_be32(out, row->place.period);
     if (r == 0)
         r = buffer_append_u8(out, entry->held);
+    if (r == 0)
+        r = buffer_append(out, entry->signer_sha256, sizeof entry->signer_sha256);
     return r;
 }
 
@@ -149,7 +152,9 @@ static int entry_decode(struct bytes encoded, struct entry_row *ret_row)
         row.place.period = reader_be32(&reader);
         entry->held = reader_u8(&reader) != 0;
     }
-    if (!reader_finish(&reader) || (format != ENTRY_FORMAT && format != ENTRY_FORMAT_1) ||
+    if (format == ENTRY_FORMAT)
+        reader_copy(&reader, entry->signer_sha256, sizeof entry->signer_sha256);
+    if (!reader_finish(&reader) || format < ENTRY_FORMAT_1 || format > ENTRY_FORMAT ||
         entry->state > CACHE_WITHHELD || !certname_valid(&entry->name))
         return -EIO;
     *ret_row = row;
@@ -221,6 +226,7 @@ void entry_forget_content(struct entry_row *row)
     entry->fresh_until_s = 0;
     memset(entry->trust_generation, 0, sizeof entry->trust_generation);
     memset(entry->sha256, 0, sizeof entry->sha256);
+    memset(entry->signer_sha256, 0, sizeof entry->signer_sha256);
     row->place.generation = 0;
     row->place.slot = 0;
     row->place.chunk_size = 0;

@@ -33,6 +33,8 @@ enum table {
     TABLE_OUTBOX = 8,   /* inode -> the last change a replica has not been told of */
     TABLE_PERIODS = 9,  /* period -> slot of its key, and how many records need it */
     TABLE_AGES = 10,    /* time of last use, inode -> nothing: content, oldest first */
+    TABLE_LISTS = 11,   /* digest of the scope -> revocation list */
+    TABLE_SIGNERS = 12, /* digest of the certificate -> signer and what was seen revoked */
     TABLE_COUNT,
     TABLE_NEW_IN_2 = TABLE_PERIODS, /* tables from here on are not in format 1 */
 };

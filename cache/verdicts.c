@@ -108,6 +108,7 @@ static int write_revision(struct cache *cache, const struct stored *stored, uint
     bool moved = state != row.entry.state;
     row.entry.state = state;
     row.entry.fresh_until_s = verdict->fresh_until_s;
+    memcpy(row.entry.signer_sha256, verdict->signer_sha256, sizeof row.entry.signer_sha256);
     memcpy(row.entry.trust_generation, verdict->trust_generation,
            sizeof row.entry.trust_generation);
     r = stored_verdict_put(cache, transaction, &stored->record, stored->header, &stored->key,

@@ -15,6 +15,7 @@
 #include "fs/control_reload.h"
 #include "fs/control_scan.h"
 #include "fs/control_schema.h"
+#include "fs/control_trust.h"
 #include "fs/control_seal.h"
 #include "fs/errno_table.h"
 #include "fs/second_person.h"
@@ -358,6 +359,8 @@ static const struct command {
     {"list", ACCESS_VIEWER, command_list},
     {"why", ACCESS_VIEWER, command_why},
     {"alerts", ACCESS_VIEWER, command_alerts},
+    {"trust", ACCESS_VIEWER, control_trust},
+    {"crl", ACCESS_VIEWER, control_crl},
     {"grants", ACCESS_VIEWER, command_grants},
     {"pending", ACCESS_VIEWER, command_pending},
     {"access", ACCESS_OPERATOR | ACCESS_APPROVER | ACCESS_AUDITOR, command_access},

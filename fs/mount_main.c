@@ -28,6 +28,7 @@
 #include "fs/processes.h"
 #include "fs/replica.h"
 #include "fs/scanning.h"
+#include "fs/trust_tell.h"
 #include "fs/upkeep.h"
 #include "fs/uses.h"
 #include "keys/keys_client.h"
@@ -227,6 +228,16 @@ static int take_trust(struct mountfs *fs, int fd)
     return 0;
 }
 
+/* What each of them is will be recorded when it was looked at. */
+static int take_lists(struct mountfs *fs, int fd)
+{
+    _cleanup_mapping_ struct mapping bundle = {0};
+    int error = mapping_open(fd, TRUST_BUNDLE_MAX, &bundle);
+    if (error == 0)
+        provide_set_lists(fs->provide, bytes_of(bundle.data, bundle.size));
+    return error;
+}
+
 static int record_policy(struct mountfs *fs)
 {
     char version[ACCESS_VERSION_SIZE], text[2 * SHA256_SIZE + 1];
@@ -368,6 +379,8 @@ static bool on_supervisor(struct program *program)
         error = take_mounted(program, message);
     else if (message->type == ROOM_TRUST && message->fd_count == 1)
         error = take_trust(&program->fs, message->fds[0]);
+    else if (message->type == ROOM_LISTS && message->fd_count == 1)
+        error = take_lists(&program->fs, message->fds[0]);
     else if (message->type == ROOM_POLICY && message->fd_count == 1)
         error = take_policy(&program->fs, message->fds[0]);
     else if (message->type == ROOM_ALIVE)
@@ -484,6 +497,11 @@ static void open_provide(struct program *program)
         .fetched = on_fetched,
         .judged = on_judged,
         .withdrawn = on_withdrawn,
+        .list_seen = trust_tell_list,
+        .signer_seen = trust_tell_signer,
+        .restated = trust_tell_restated,
+        .swept = trust_tell_swept,
+        .ageing = trust_tell_ageing,
         .keep_until = on_keep_until,
         .upkeep = on_upkeep,
         .endpoint = on_endpoint,

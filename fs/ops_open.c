@@ -103,10 +103,14 @@ static void decide(struct mountfs *fs, const struct opening *opening,
         .unique = opening->unique,
     };
     enum provide_state state = provide_state_of(fs->provide, entry);
+    if (state == PROVIDE_REJECTED || state == PROVIDE_STALE) {
+        char reason[VERDICT_TEXT_MAX] = "";
+        int error = provide_rejection(fs->provide, entry, reason);
+        fail(fs, opening, &entry->name, error, reason);
+        return;
+    }
     if (state != PROVIDE_READY) {
-        fail(fs, opening, &entry->name, ENOKEY,
-             state == PROVIDE_STALE ? "the revocation data is too old"
-                                    : "trust changed while the certificate was read");
+        fail(fs, opening, &entry->name, ENOKEY, "trust changed while the certificate was read");
         return;
     }
     if (!access_decide(fs->access, opening->caller, &entry->name, &question, &decision)) {
@@ -198,8 +202,6 @@ static void open_certificate(struct mountfs *fs, const struct opening *opening,
         park(fs, opening, entry);
         break;
     case PROVIDE_STALE:
-        fail(fs, opening, &entry->name, ENOKEY, "the revocation data is too old");
-        break;
     case PROVIDE_REJECTED: {
         int error = provide_rejection(fs->provide, entry, reason);
         fail(fs, opening, &entry->name, error, reason);
@@ -242,6 +244,12 @@ static int read_certificate(struct mountfs *fs, uint32_t inode, uint64_t offset,
 {
     if (seals_cover_all(fs->seals) || delivery_blocked(fs->delivery, inode))
         return EPERM;
+    struct cache_entry entry;
+    int refused = cache_find_inode(fs->cache, inode, &entry) == 0
+                      ? provide_read_refused(fs->provide, &entry)
+                      : 0;
+    if (refused)
+        return refused;
     int result = cache_read(fs->cache, inode, offset, out, size, ret_got);
     if (result == -EIO)
         alerts_raise(fs->alerts, ALERT_CRITICAL, ALERT_STORE, "store",

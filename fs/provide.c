@@ -149,6 +149,8 @@ static int provide_start(struct provide *provide, const struct provide_places *p
         return -ENOMEM;
     }
     int error = cache_open(&settings, ret_message, &provide->cache);
+    if (error == 0)
+        error = provide_trust_new(provide, ret_message);
     if (error < 0)
         return error;
     error = pthread_create(&provide->store_thread, NULL, provide_store_run, provide);
@@ -226,6 +228,7 @@ struct provide *provide_free(struct provide *provide)
         cleanup_close(&provide->workers[i].fd);
     cleanup_close(&provide->link_fd);
     cleanup_close(&provide->wake);
+    provide_trust_free(provide);
     cache_close(provide->cache);
     recent_free(provide->unknown);
     recent_free(provide->described);
@@ -264,9 +267,15 @@ void provide_set_trust(struct provide *provide, const uint8_t generation[SHA256_
 {
     provide_lock(provide);
     memcpy(provide->trust, generation, SHA256_SIZE);
+    memcpy(provide->trusted.generation.trust, generation, SHA256_SIZE);
     provide->trust_known = true;
-    provide->reverify_cursor = 0;
+    provide_reverify(provide);
     provide_unlock(provide);
+}
+
+void provide_reverify(struct provide *provide)
+{
+    provide->reverify_cursor = 0;
 }
 
 /* --- loop ------------------------------------------------------------------------------------- */
@@ -290,6 +299,9 @@ unsigned provide_pollfds(struct provide *provide, struct pollfd fds[PROVIDE_POLL
             fds[count++] = (struct pollfd){.fd = provide->workers[i].fd, .events = POLLIN};
     *ret_timeout_ms = reverify_due(provide) ? 0 : flights_count(provide->flights) ? TICK_MS : -1;
     provide_unlock(provide);
+    int64_t look_ms = provide_trust_look(provide);
+    if (*ret_timeout_ms < 0 || look_ms < *ret_timeout_ms)
+        *ret_timeout_ms = (int)look_ms;
     return count;
 }
 
@@ -377,6 +389,7 @@ static void loop_tick(struct provide *provide)
     step_drop_abandoned(provide, &provide->fetch_queue);
     step_reverify(provide);
     step_link(provide);
+    step_trust(provide);
     step_verify(provide);
     provide_unlock(provide);
     provide_worker_deadlines(provide, tick.now_ms);
@@ -413,15 +426,33 @@ static bool trusted_now(struct provide *provide, const struct cache_entry *entry
     return same;
 }
 
+/* Of a stored certificate, by what is known of its signer now. */
+static enum provide_state state_of_signer(struct provide *provide, const struct cache_entry *entry,
+                                          struct signer_judgement *ret_judgement)
+{
+    if (!signers_judge(provide->trusted.signers, entry->signer_sha256, entry->received_at_s,
+                       clock_realtime_s(), ret_judgement))
+        return PROVIDE_UNVERIFIED;
+    switch (ret_judgement->outcome) {
+    case SIGNER_GOOD:
+    case SIGNER_GOOD_EARLIER:
+        return PROVIDE_READY;
+    case SIGNER_UNKNOWN:
+        return PROVIDE_STALE;
+    case SIGNER_HELD:
+    case SIGNER_REVOKED:
+        break;
+    }
+    return PROVIDE_REJECTED;
+}
+
 enum provide_state provide_state_of(struct provide *provide, const struct cache_entry *entry)
 {
+    struct signer_judgement judgement;
     switch (entry->state) {
     case CACHE_STORED:
-        if (!trusted_now(provide, entry))
-            return PROVIDE_UNVERIFIED;
-        if (entry->fresh_until_s && entry->fresh_until_s < clock_realtime_s())
-            return PROVIDE_STALE;
-        return PROVIDE_READY;
+        return trusted_now(provide, entry) ? state_of_signer(provide, entry, &judgement)
+                                           : PROVIDE_UNVERIFIED;
     case CACHE_WITHHELD:
         return trusted_now(provide, entry) ? PROVIDE_REJECTED : PROVIDE_UNVERIFIED;
     case CACHE_REJECTED:
@@ -434,6 +465,13 @@ enum provide_state provide_state_of(struct provide *provide, const struct cache_
 
 int provide_rejection(struct provide *provide, const struct cache_entry *entry, char *reason)
 {
+    struct signer_judgement judgement;
+    if (entry->state == CACHE_STORED) {
+        enum provide_state state = state_of_signer(provide, entry, &judgement);
+        snprintf(reason, VERDICT_TEXT_MAX, "%s", judgement.text);
+        return state == PROVIDE_REJECTED && judgement.outcome == SIGNER_REVOKED ? EKEYREVOKED
+                                                                                : ENOKEY;
+    }
     _cleanup_free_ struct verdict *verdict = malloc(sizeof *verdict);
     if (!verdict)
         return ENOMEM;
@@ -442,6 +480,21 @@ int provide_rejection(struct provide *provide, const struct cache_entry *entry, 
     verdict_explain(verdict, reason);
     int error = errno_of_verdict(verdict);
     return error ? error : EIO;
+}
+
+int provide_read_refused(struct provide *provide, const struct cache_entry *entry)
+{
+    struct signer_judgement judgement;
+    if (entry->state != CACHE_STORED)
+        return 0; /* the store says so itself */
+    switch (state_of_signer(provide, entry, &judgement)) {
+    case PROVIDE_REJECTED:
+        return judgement.outcome == SIGNER_REVOKED ? EKEYREVOKED : ENOKEY;
+    case PROVIDE_STALE:
+        return ENOKEY;
+    default:
+        return 0;
+    }
 }
 
 /* Under the lock: a positive errno if the waiter cannot be taken. */
@@ -548,13 +601,18 @@ void provide_forget(struct provide *provide, const struct certname *name)
     pthread_mutex_unlock(&provide->lock);
 }
 
-void provide_store_task(struct provide *provide, struct store_task *task)
+void step_store_task(struct provide *provide, struct store_task *task)
 {
-    provide_lock(provide);
     task->next = NULL;
     *provide->tasks_end = task;
     provide->tasks_end = &task->next;
     pthread_cond_signal(&provide->store_ready);
+}
+
+void provide_store_task(struct provide *provide, struct store_task *task)
+{
+    provide_lock(provide);
+    step_store_task(provide, task);
     pthread_mutex_unlock(&provide->lock);
 }
 

@@ -24,6 +24,8 @@
 #include "cache/cache.h"
 #include "fs/waiter.h"
 #include "transport/link_client.h"
+#include "base/crl.h"
+#include "base/signer.h"
 
 #include <poll.h>
 #include <stdbool.h>
@@ -33,6 +35,14 @@ struct provide;
 struct keys_client;
 
 enum { PROVIDE_POLLFD_MAX = VERIFY_WORKER_MAX + 2 };
+
+/* Something that trust rests on and that ends. */
+struct trust_age {
+    enum { AGE_LIST, AGE_SIGNER, AGE_ANCHOR } what;
+    const char *subject;
+    int64_t ends_s;
+    int64_t left_s; /* negative: it has ended */
+};
 
 /* What others want to hear of; called without a lock held. */
 struct provide_listener {
@@ -58,6 +68,19 @@ struct provide_listener {
     void (*undecidable)(void *context, const char *reason);
     /* A verifying process is to be replaced in order. */
     void (*retire)(void *context, uint32_t index);
+    /* A revocation list was looked at: taken (text empty) or not, and why. */
+    void (*list_seen)(void *context, const char *source, const struct crl_info *info, bool taken,
+                      const char *text);
+    /* A signer is new, or something about him changed. When it returns, no answer decided before is
+     * on its way to the kernel any more. */
+    void (*signer_seen)(void *context, const struct signer_status *status, bool changed);
+    /* A stored certificate changed state with its signer. */
+    void (*restated)(void *context, const struct cache_entry *entry,
+                     const struct signer_judgement *judgement);
+    /* All certificates of a signer were looked at after a change. */
+    void (*swept)(void *context, uint64_t withheld, uint64_t served, int64_t elapsed_ms);
+    /* A revocation list, a certificate of a signer or an anchor gets old. */
+    void (*ageing)(void *context, const struct trust_age *age);
     /* A child process misbehaved; the supervisor shall replace it. */
     void (*misbehaved)(void *context, enum room_role role, uint32_t index, const char *reason);
 };
@@ -88,6 +111,16 @@ void provide_worker_ended(struct provide *provide, uint32_t index, int status);
 /* The trust bundle is this now. Loop thread. */
 void provide_set_trust(struct provide *provide, const uint8_t generation[SHA256_SIZE]);
 
+/* The revocation lists that the configuration names, as a bundle of TRUST_CRL items. Loop thread.
+ */
+void provide_set_lists(struct provide *provide, struct bytes bundle);
+
+struct json;
+/* For the operator; NULL when memory is short. */
+struct json *provide_lists_json(struct provide *provide);
+struct json *provide_anchors_json(struct provide *provide);
+struct json *provide_signers_json(struct provide *provide);
+
 /* Loop thread: what to wait for, and for how long at most; then what came. */
 unsigned provide_pollfds(struct provide *provide, struct pollfd fds[PROVIDE_POLLFD_MAX],
                          int *ret_timeout_ms);
@@ -99,11 +132,15 @@ enum provide_state {
     PROVIDE_FETCHABLE,  /* to be fetched */
     PROVIDE_UNVERIFIED, /* stored, to be verified again under the present trust; no fetch */
     PROVIDE_STALE,      /* stored, but its revocation data is too old: ENOKEY */
-    PROVIDE_REJECTED,   /* rejected, and neither validator nor trust changed since */
+    PROVIDE_REJECTED,   /* rejected, and neither validator nor trust changed since; or stored, and
+                           its signer revoked or suspended */
 };
 enum provide_state provide_state_of(struct provide *provide, const struct cache_entry *entry);
 /* Of a rejected entry: errno, and why into reason (VERDICT_TEXT_MAX bytes). */
 int provide_rejection(struct provide *provide, const struct cache_entry *entry, char *reason);
+/* Whether a file opened earlier may be read on: 0, or the errno that its signer's status demands.
+ */
+int provide_read_refused(struct provide *provide, const struct cache_entry *entry);
 
 /*
  * Parks the waiter until a HEAD has told about the name. 0: parked, `complete` will be called. A

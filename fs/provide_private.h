@@ -9,15 +9,45 @@
 #include "fs/flight.h"
 #include "fs/recent.h"
 #include "fs/provide.h"
+#include "fs/revocation.h"
+#include "fs/signers.h"
+#include "verify/verify_client.h"
 
 #include <pthread.h>
+
+/* What a worker is asked besides documents; one at a time in all workers together. */
+enum errand_kind { ERRAND_NONE = 0, ERRAND_LIST, ERRAND_ASSESS, ERRAND_ANCHORS };
 
 struct worker {
     int fd; /* -1: not there */
     struct flight *flight;
-    int64_t deadline_ms; /* of the flight; without fd: for hearing how the process ended */
+    int64_t deadline_ms; /* of flight or errand; without fd: for hearing how the process ended */
     uint64_t documents;  /* that this process was asked about */
     const char *blame;   /* why we had it ended; NULL: we had not */
+    enum errand_kind errand;
+    uint64_t lists_serial; /* of the revocation lists it was given */
+};
+
+/* provide_trust.c: revocation lists, signers, anchors. Guarded by provide.lock but for `signers`,
+ * which has its own. */
+struct provide_trust {
+    struct signers *signers;
+    struct revocation revocation;
+    bool lists_brought; /* the files of the configuration have been heard of */
+    bool lists_changed; /* the bundle is to be made anew */
+    int lists_fd;       /* the bundle */
+    uint64_t lists_serial;
+    struct signers_generation generation;
+    uint64_t errand_id;
+    enum errand_kind errand; /* under way */
+    uint8_t errand_signer[SHA256_SIZE];
+    unsigned errand_tries;
+    struct verify_anchor *anchors;
+    size_t anchor_count;
+    uint8_t anchors_of[SHA256_SIZE]; /* the trust generation that has them */
+    int64_t look_at_ms;              /* when the age of lists is looked at next */
+    int64_t ends_at_ms;              /* and the end of anchors and signers */
+    struct verify_answer *answer;    /* the loop thread's own */
 };
 
 struct provide {
@@ -48,6 +78,7 @@ struct provide {
     struct worker workers[VERIFY_WORKER_MAX];
     uint8_t trust[SHA256_SIZE];
     bool trust_known;
+    struct provide_trust trusted;
     uint32_t reverify_cursor; /* next inode to look at; REVERIFY_DONE: all seen */
     bool rescan;              /* … and scan all again on the way */
     unsigned reverifying;     /* background flights under way */
@@ -94,6 +125,23 @@ void provide_worker_deadlines(struct provide *provide, int64_t now_ms);
 bool step_scan(struct provide *provide, struct flight *flight);
 /* True if the verdict is one that a scan made. */
 bool verdict_says_malware(const struct verdict *verdict);
+/* provide_store_task() under the lock. */
+void step_store_task(struct provide *provide, struct store_task *task);
+
+/* provide_trust.c. */
+_must_use_ int provide_trust_new(struct provide *provide, char *ret_message);
+void provide_trust_free(struct provide *provide);
+/* Everything stored is looked at again whose verdict is of another trust. */
+void provide_reverify(struct provide *provide);
+/* Gives errands to idle workers, and them all the newest lists. */
+void step_trust(struct provide *provide);
+/* False while documents have to wait: lists are being looked at that they may need. */
+bool step_trust_ready(const struct provide *provide);
+/* An answer other than a verdict; without the lock. False: nobody asked for it. */
+bool provide_trust_answered(struct provide *provide, struct worker *worker,
+                            const struct verify_answer *answer);
+/* Once in a while: alerts about age; milliseconds until the next time. */
+int64_t provide_trust_look(struct provide *provide);
 
 /* provide_store.c: cache. */
 void step_queue_for_store(struct provide *provide, struct flight *flight, enum flight_stage stage);

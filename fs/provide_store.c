@@ -66,11 +66,14 @@ static int store_load(struct provide *provide, struct flight *flight)
     return result;
 }
 
+/* What cannot be decided now stays as it was, to be looked at again when lists or trust change. */
 static int store_judged_anew(struct provide *provide, struct flight *flight)
 {
     /* Withheld content would come back under the next trust. */
     if (verdict_says_malware(flight->verdict))
         return cache_reject(provide->cache, &flight->name, flight->verdict, clock_realtime_s());
+    if (errno_of_verdict(flight->verdict) == ENOKEY)
+        return 0;
     int result = cache_revise(provide->cache, &flight->name, flight->verdict);
     if (result == 0)
         result = cache_find(provide->cache, &flight->name, &flight->entry);

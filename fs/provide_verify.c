@@ -12,7 +12,6 @@
 #include "base/clock.h"
 #include "base/memfd.h"
 #include "fs/provide_private.h"
-#include "verify/verify_client.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -53,10 +52,13 @@ static void step_submit(struct provide *provide, struct worker *worker, struct f
 
 void step_verify(struct provide *provide)
 {
+    if (!step_trust_ready(provide))
+        return;
     for (unsigned i = 0; i < VERIFY_WORKER_MAX && provide->trust_known; i++) {
         struct worker *worker = &provide->workers[i];
-        struct flight *flight =
-            worker->fd >= 0 && !worker->flight ? next_flight(provide, worker) : NULL;
+        bool idle = worker->fd >= 0 && !worker->flight && !worker->errand &&
+                    worker->lists_serial == provide->trusted.lists_serial;
+        struct flight *flight = idle ? next_flight(provide, worker) : NULL;
         if (flight)
             step_submit(provide, worker, flight);
     }
@@ -117,6 +119,14 @@ static int undecidable_verdict(const struct provide *provide, const struct fligh
 static void step_judged(struct provide *provide, struct flight *flight,
                         const struct verdict *verdict)
 {
+    struct signer_judgement judgement;
+    /* Whoever signed what is served must be known: his status decides at each open. */
+    if (verdict->indication == VERDICT_TOTAL_PASSED &&
+        !signers_judge(provide->trusted.signers, verdict->signer_sha256, 0, 0, &judgement)) {
+        step_land(provide, flight, ENOKEY,
+                  "the signer cannot be kept: too many signers, or certificates too large");
+        return;
+    }
     flight->verdict = malloc(sizeof *flight->verdict);
     if (!flight->verdict) {
         step_land(provide, flight, ENOMEM, "memory is short");
@@ -209,7 +219,7 @@ void provide_worker_deadlines(struct provide *provide, int64_t now_ms)
 {
     for (unsigned i = 0; i < VERIFY_WORKER_MAX; i++) {
         struct worker *worker = &provide->workers[i];
-        if (!worker->flight || worker->deadline_ms > now_ms)
+        if ((!worker->flight && !worker->errand) || worker->deadline_ms > now_ms)
             continue;
         if (worker->fd >= 0)
             misbehaved(provide, worker, "did not answer in time");
@@ -267,23 +277,24 @@ static void take_verdict(struct provide *provide, struct worker *worker,
 void provide_on_worker(struct provide *provide, unsigned index)
 {
     struct worker *worker = &provide->workers[index];
-    _cleanup_free_ struct verdict *verdict = malloc(sizeof *verdict);
-    uint64_t id = 0;
-    if (!verdict)
+    static const char unasked[] = "answered what it was not asked";
+    struct verify_answer *answer = provide->trusted.answer;
+    int result = verify_client_receive(worker->fd, answer);
+    if (result == -EAGAIN || result == -ENOMEM)
         return; /* poll says so again */
-    int result = verify_client_receive(worker->fd, &id, verdict);
-    if (result == -EAGAIN)
-        return;
     if (result == -EBADMSG) {
         misbehaved(provide, worker, "sent a message that makes no sense");
     } else if (result != 0) {
         provide_lock(provide);
         step_worker_lost(worker, NULL);
         provide_unlock(provide);
-    } else if (!worker->flight || id != worker->flight->id ||
-               !is_about(provide, worker->flight, verdict)) {
-        misbehaved(provide, worker, "answered what it was not asked");
+    } else if (answer->kind != ANSWER_VERDICT) {
+        if (!provide_trust_answered(provide, worker, answer))
+            misbehaved(provide, worker, unasked);
+    } else if (!worker->flight || answer->id != worker->flight->id ||
+               !is_about(provide, worker->flight, &answer->verdict)) {
+        misbehaved(provide, worker, unasked);
     } else {
-        take_verdict(provide, worker, verdict);
+        take_verdict(provide, worker, &answer->verdict);
     }
 }

@@ -103,6 +103,7 @@ static void begin_running(struct supervisor *supervisor)
 {
     const struct supervisor_task *task = supervisor->task;
     supervisor->phase = PHASE_RUNNING;
+    supervisor->lists_look_ms = clock_monotonic_ms();
     supervisor_send_sinks(supervisor);
     inventory_watch_begin(&supervisor->inventory, &task->inputs->config);
     log_info("certificates can be read in %s%s", task->mountpoint->path,
@@ -151,6 +152,7 @@ static void on_child_deadline(struct supervisor *supervisor, struct child *child
 
 static void keep_deadlines(struct supervisor *supervisor)
 {
+    supervisor_lists_tend(supervisor);
     int64_t now_ms = clock_monotonic_ms();
     for (unsigned i = 0; i < supervisor->rooms.count; i++) {
         struct child *child = &supervisor->rooms.list[i];
@@ -185,6 +187,8 @@ static int next_timeout_ms(struct supervisor *supervisor)
         take_earlier(&next_ms, supervisor->rooms.list[i].deadline_ms);
     if (supervisor->probe_pid > 0)
         take_earlier(&next_ms, supervisor->probe_deadline_ms);
+    if (supervisor->phase == PHASE_RUNNING)
+        take_earlier(&next_ms, supervisor->lists_look_ms);
     if (supervisor->trial_fd >= 0)
         take_earlier(&next_ms, supervisor->trial_deadline_ms);
     if (supervisor->attempt.pid > 0)
@@ -284,6 +288,7 @@ static void resume_rooms(struct supervisor *supervisor)
 {
     const struct supervisor_task *task = supervisor->task;
     supervisor->phase = PHASE_RUNNING;
+    supervisor->lists_look_ms = clock_monotonic_ms();
     supervisor->fuse_fd = task->fuse_fd;
     supervisor->journal_fd = task->journal_fd;
     supervisor->mount_gone_ms = task->gone_ms;

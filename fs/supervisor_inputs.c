@@ -33,6 +33,15 @@ int supervisor_read_trust(const struct config_trust *config, int *ret_fd)
     return r;
 }
 
+int supervisor_read_lists(const struct config_trust *config, int *ret_fd)
+{
+    _cleanup_buffer_ struct buffer bundle = {0};
+    int r = trust_files_read_lists(config, supervisor_complain, NULL, &bundle);
+    if (r == 0)
+        r = memfd_of("revocation lists", bundle.data, bundle.size, ret_fd);
+    return r;
+}
+
 int supervisor_read_policy(const char *path, int *ret_fd)
 {
     _cleanup_free_ struct access_policy *policy = calloc(1, sizeof *policy);
@@ -108,6 +117,7 @@ static bool read_named_files(struct supervisor_inputs *inputs)
         read_pem(config->link.ca_file, &inputs->ca_fd),
         read_pem(config->link.certificate_file, &inputs->certificate_fd),
         supervisor_read_trust(&config->trust, &inputs->trust_fd),
+        supervisor_read_lists(&config->trust, &inputs->lists_fd),
         supervisor_read_policy(config->mount.access_policy, &inputs->policy_fd),
         audit_config_check(&config->audit, inputs->config_path, supervisor_complain, NULL),
         check_hook(config->alerts.hook),
@@ -126,6 +136,7 @@ int supervisor_inputs_read(const char *config_path, struct supervisor_inputs *re
                                        .ca_fd = -1,
                                        .certificate_fd = -1,
                                        .trust_fd = -1,
+                                       .lists_fd = -1,
                                        .policy_fd = -1,
                                        .state_fd = -1,
                                        .open_files_fd = -1,
@@ -193,9 +204,9 @@ int supervisor_inputs_pretend(struct supervisor_inputs *inputs)
 
 void supervisor_inputs_done(struct supervisor_inputs *inputs)
 {
-    int *const fds[] = {&inputs->ca_fd,     &inputs->certificate_fd, &inputs->trust_fd,
-                        &inputs->policy_fd, &inputs->state_fd,       &inputs->open_files_fd,
-                        &inputs->ledger_fd, &inputs->replica_fd};
+    int *const fds[] = {&inputs->ca_fd,         &inputs->certificate_fd, &inputs->trust_fd,
+                        &inputs->lists_fd,      &inputs->policy_fd,      &inputs->state_fd,
+                        &inputs->open_files_fd, &inputs->ledger_fd,      &inputs->replica_fd};
     for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
         cleanup_close(fds[i]);
         *fds[i] = -1;

@@ -21,6 +21,7 @@ struct supervisor_inputs {
     struct supervisor_keys keys;
     int ca_fd, certificate_fd; /* sealed */
     int trust_fd, policy_fd;   /* sealed; replaced by a reload */
+    int lists_fd;              /* revocation lists from files, sealed; replaced when they change */
     int state_fd;
     int open_files_fd;         /* table of fs/delivery.h; as old as the mount */
     int ledger_fd, replica_fd; /* directories; -1 = none */
@@ -44,6 +45,7 @@ void supervisor_inputs_done(struct supervisor_inputs *inputs);
 /* The files of section [trust] and the access policy anew, as sealed memory files; -EINVAL after a
  * message. */
 _must_use_ int supervisor_read_trust(const struct config_trust *config, int *ret_fd);
+_must_use_ int supervisor_read_lists(const struct config_trust *config, int *ret_fd);
 _must_use_ int supervisor_read_policy(const char *path, int *ret_fd);
 
 #endif

@@ -3,6 +3,7 @@
 #define FS_SUPERVISOR_PRIVATE_H
 
 #include "base/cleanup.h"
+#include "base/crypto.h"
 #include "base/ipc.h"
 #include "fs/supervisor.h"
 #include "fs/supervisor_hook.h"
@@ -71,6 +72,9 @@ struct supervisor {
     uint64_t askers[ASKERS_MAX]; /* who waits for the outcome, as kosekifs-mount numbers them */
     unsigned asker_count;
 
+    int64_t lists_look_ms; /* when the files with revocation lists are looked at next */
+    uint8_t lists_seen[SHA256_SIZE];
+
     struct ipc_message message; /* the one being looked at */
 };
 
@@ -112,6 +116,10 @@ void supervisor_replace(struct supervisor *supervisor);
 void supervisor_reload_ended(struct supervisor *supervisor, int error, const char *text);
 _must_use_ int supervisor_record(struct supervisor *supervisor, int64_t gone_ms);
 void supervisor_store_survivors(struct supervisor *supervisor);
+/* supervisor_lists.c: revocation lists from files, read again when they change. */
+void supervisor_lists_tend(struct supervisor *supervisor);
+/* Whether they have changed or not. */
+void supervisor_lists_reload(struct supervisor *supervisor);
 
 /* supervisor_reload.c: trust and access policy anew. */
 void supervisor_reload(struct supervisor *supervisor);

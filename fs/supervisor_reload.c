@@ -83,6 +83,7 @@ void supervisor_reload(struct supervisor *supervisor)
         supervisor_reload_ended(supervisor, -EINVAL, "the access policy changed meanwhile");
         return;
     }
+    supervisor_lists_reload(supervisor);
     supervisor_send_sinks(supervisor);
     reload_trust(supervisor);
 }

@@ -215,8 +215,10 @@ void rooms_set_ready(struct rooms *rooms, struct child *child)
     child->state = CHILD_READY;
     child->deadline_ms = 0;
     rooms_tell_processes(rooms);
-    if (child->role == ROOM_MOUNT)
+    if (child->role == ROOM_MOUNT) {
+        rooms_send(child, ROOM_LISTS, NULL, 0, rooms->inputs->lists_fd);
         return;
+    }
     /* Trust may have changed while it was starting. */
     if (child->role == ROOM_VERIFY &&
         rooms->trust_known[child - rooms->list] != rooms->trust_serial)

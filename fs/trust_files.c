@@ -147,7 +147,6 @@ int trust_files_read(const struct config_trust *config, config_report *report, v
     buffer_init(&collection.bundle, TRUST_BUNDLE_MAX);
     for (const char *list = config->anchors; config_list_next(&list, item, sizeof item);)
         add_file(&collection, TRUST_ANCHOR, item);
-    add_crls(&collection, config->crls);
     add_content(&collection, TRUST_SIGNER_DN, "signer_dn",
                 bytes_of(config->signer_dn, strlen(config->signer_dn)));
     for (const char *list = config->signer_pins; config_list_next(&list, item, sizeof item);)
@@ -160,6 +159,20 @@ int trust_files_read(const struct config_trust *config, config_report *report, v
     for (const char *list = config->policy; config_list_next(&list, item, sizeof item);)
         add_content(&collection, TRUST_POLICY, "policy", bytes_of(item, strlen(item)));
     add_schema(&collection, config->schema_directory);
+    if (collection.mistaken) {
+        buffer_done(&collection.bundle);
+        return -EINVAL;
+    }
+    *ret_bundle = collection.bundle;
+    return 0;
+}
+
+int trust_files_read_lists(const struct config_trust *config, config_report *report, void *context,
+                           struct buffer *ret_bundle)
+{
+    struct collection collection = {.report = report, .context = context};
+    buffer_init(&collection.bundle, TRUST_BUNDLE_MAX);
+    add_crls(&collection, config->crls);
     if (collection.mistaken) {
         buffer_done(&collection.bundle);
         return -EINVAL;

@@ -1,7 +1,7 @@
 /*
- * The trust bundle (base/trust.h) from the files that section [trust] names. A directory among the
- * CRLs stands for its files *.crl, *.pem and *.der, sorted by name, so that the same files always
- * give the same trust generation. Of the schemas (fs/schema_store.h) the one in use goes in, the
+ * The trust bundle (base/trust.h) from the files that section [trust] names, and a bundle of their
+ * own for the revocation lists. A directory among the CRLs stands for its files *.crl, *.pem and
+ * *.der, sorted by name. Of the schemas (fs/schema_store.h) the one in use goes in, the
  * file to begin with first. The contents are looked into by kosekifs-verify alone.
  */
 #ifndef FS_TRUST_FILES_H
@@ -19,5 +19,8 @@ enum {
 /* Every file that cannot be used is reported; -EINVAL then. */
 _must_use_ int trust_files_read(const struct config_trust *config, config_report *report,
                                 void *context, struct buffer *ret_bundle);
+/* The same for the revocation lists. */
+_must_use_ int trust_files_read_lists(const struct config_trust *config, config_report *report,
+                                      void *context, struct buffer *ret_bundle);
 
 #endif

@@ -9,6 +9,7 @@
 #include "tools/kosekictl_keep.h"
 #include "tools/kosekictl_reload.h"
 #include "tools/kosekictl_scan.h"
+#include "tools/kosekictl_revocation.h"
 #include "tools/kosekictl_seal.h"
 #include "tools/kosekictl_store.h"
 
@@ -202,6 +203,8 @@ static const struct {
     {"export", kosekictl_export},
     {"fsck", kosekictl_fsck},
     {"rotate-key", kosekictl_rotate_key},
+    {"trust", kosekictl_show_trust},
+    {"crl", kosekictl_show_crl},
 };
 
 int kosekictl_daemon(const struct kosekictl_options *options, int argc, char **argv)

@@ -12,13 +12,13 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 
-static void add_url(struct verify_signer *signer, const ASN1_IA5STRING *uri)
+static void add_url(struct signer_record *signer, const ASN1_IA5STRING *uri)
 {
     const uint8_t *text = ASN1_STRING_get0_data(uri);
     size_t size = (size_t)ASN1_STRING_length(uri);
     char *out = signer->urls[signer->url_count];
 
-    if (signer->url_count == CRL_URLS_MAX || size >= CRL_URL_MAX || size < 8 ||
+    if (signer->url_count == SIGNER_URLS_MAX || size >= SIGNER_URL_MAX || size < 8 ||
         memcmp(text, "http://", 7) != 0)
         return;
     for (size_t i = 0; i < size; i++) {
@@ -34,7 +34,7 @@ static void add_url(struct verify_signer *signer, const ASN1_IA5STRING *uri)
     signer->url_count++;
 }
 
-static void collect_urls(struct verify_signer *signer, const X509 *certificate)
+static void collect_urls(struct signer_record *signer, const X509 *certificate)
 {
     CRL_DIST_POINTS *points =
         X509_get_ext_d2i(certificate, NID_crl_distribution_points, NULL, NULL);
@@ -54,7 +54,7 @@ static void collect_urls(struct verify_signer *signer, const X509 *certificate)
     CRL_DIST_POINTS_free(points);
 }
 
-bool verify_signer_last(struct verify_trust *trust, struct verify_signer *ret_signer)
+bool verify_signer_last(struct verify_trust *trust, struct signer_record *ret_signer)
 {
     struct signer_slot *slot = trust->signers->judged;
 
@@ -83,7 +83,7 @@ bool verify_signer_last(struct verify_trust *trust, struct verify_signer *ret_si
 }
 
 int verify_assess(struct verify_trust *trust, const struct bytes *certificates, unsigned count,
-                  int64_t now_s, bool *ret_found)
+                  int64_t now_s)
 {
     _cleanup_free_ struct check_run *run = malloc(sizeof *run);
     _cleanup_free_ struct verdict *verdict = malloc(sizeof *verdict);
@@ -101,10 +101,7 @@ int verify_assess(struct verify_trust *trust, const struct bytes *certificates, 
     const struct verify_request request = {.time_s = now_s};
     verdict_init(verdict);
     checks_begin(run, &trust->levels);
-    r = path_check(run, trust, &request, verdict);
-    if (r == 0)
-        *ret_found = trust->signers->judged->status.path_size > 0;
-    return r;
+    return path_check(run, trust, &request, verdict);
 }
 
 bool verify_trust_anchor(struct verify_trust *trust, unsigned index,

@@ -18,7 +18,7 @@ static void complain(char *ret_message, const struct trust_item *item, const cha
 
 static int add_anchor(struct verify_trust *trust, X509 *certificate)
 {
-    if (sk_X509_num(trust->anchors) == TRUST_ANCHORS_MAX) {
+    if (sk_X509_num(trust->anchors) == VERIFY_ANCHORS_MAX) {
         X509_free(certificate);
         return -EMSGSIZE;
     }

@@ -23,7 +23,7 @@ struct trust_schema {
 
 struct signer_cache; /* path.c */
 
-enum { TRUST_ANCHORS_MAX = 64, TRUST_PINS_MAX = 32, TRUST_POLICIES_MAX = 32 };
+enum { TRUST_PINS_MAX = 32, TRUST_POLICIES_MAX = 32 };
 
 struct verify_trust {
     uint8_t generation[SHA256_SIZE];     /* SHA-256 of the bundle */

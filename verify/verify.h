@@ -44,25 +44,14 @@ static inline int64_t verify_received_s(const struct verify_request *request)
 _must_use_ int verify_document(struct verify_trust *trust, const struct verify_request *request,
                                struct bytes document, struct verdict *ret_verdict);
 
-/*
- * The signer of the document judged last, if his path could be built: his status, the certificates
- * on the path as DER (signer first, anchor last) and where their issuers offer revocation lists.
- * Borrowed until the next call with the same trust.
- */
-struct verify_signer {
-    struct signer_status status;
-    unsigned certificate_count;
-    struct bytes certificates[SIGNER_PATH_MAX];
-    unsigned url_count;
-    char urls[CRL_URLS_MAX][CRL_URL_MAX]; /* http:// */
-};
-/* false: there is none. */
-_must_use_ bool verify_signer_last(struct verify_trust *trust, struct verify_signer *ret_signer);
+/* The signer of the document judged last; false if no path could be built for him. His certificates
+ * are borrowed until the next call with the same trust. */
+_must_use_ bool verify_signer_last(struct verify_trust *trust, struct signer_record *ret_signer);
 
-/* The status of a signer by the newest lists, without a document. `certificates` are his and what
- * lies on the path. false: no path leads from him to an anchor. -EBADMSG, -ENOMEM. */
+/* A signer by the newest lists, without a document, for verify_signer_last(). `certificates` are
+ * his and what lies on the path. -EBADMSG, -ENOMEM. */
 _must_use_ int verify_assess(struct verify_trust *trust, const struct bytes *certificates,
-                             unsigned count, int64_t now_s, bool *ret_found);
+                             unsigned count, int64_t now_s);
 
 /*
  * Looks at one revocation list, PEM or DER, and says what it is and whether it can be used: form,
@@ -73,6 +62,7 @@ _must_use_ int verify_crl(struct verify_trust *trust, struct bytes list,
                           const struct bytes *authorities, size_t authority_count, int64_t now_s,
                           struct crl_info *ret_info);
 
+enum { VERIFY_ANCHORS_MAX = 64 };
 struct verify_anchor {
     char subject[VERDICT_DN_MAX];
     uint8_t sha256[SHA256_SIZE];

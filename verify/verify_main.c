@@ -25,6 +25,7 @@ struct worker {
     unsigned peer_count; /* how many there were */
     uint32_t index;      /* which worker this is: the supervisor says it with the schema process */
     struct schema_channel schema;
+    int lists_fd; /* the revocation lists; -1 = none came yet */
     struct ipc_message message;
     struct verdict verdict;
 };
@@ -70,6 +71,20 @@ static void take_setup(struct worker *worker)
         room_fail("libraries cannot be made ready: %s", strerror(-r));
 }
 
+/* -EBADMSG: what kosekifs-mount sent cannot be used; it had every list looked at before. */
+static int apply_lists(struct worker *worker, struct verify_trust *trust)
+{
+    char text[VERDICT_TEXT_MAX];
+    _cleanup_mapping_ struct mapping mapping = {0};
+
+    if (worker->lists_fd < 0)
+        return 0;
+    int r = mapping_open(worker->lists_fd, TRUST_BUNDLE_MAX, &mapping);
+    if (r == 0)
+        r = verify_trust_set_crls(trust, bytes_of(mapping.data, mapping.size), text);
+    return r == 0 ? verify_warm_up(trust) : r;
+}
+
 /* The old trust stays in force when the new one is bad. */
 static int change_trust(struct worker *worker)
 {
@@ -80,6 +95,11 @@ static int change_trust(struct worker *worker)
         return -EBADMSG;
     if (read_trust(worker->message.fds[0], text, &trust) < 0)
         return ipc_send(ROOM_FD, ROOM_FAILED, worker->message.id, text, strlen(text), NULL, 0);
+    int r = apply_lists(worker, trust);
+    if (r < 0) {
+        verify_trust_free(trust);
+        return r;
+    }
     verify_trust_free(worker->trust);
     worker->trust = trust;
     verify_trust_set_schema_hook(worker->trust, &worker->schema.hook);
@@ -199,6 +219,101 @@ static int judge(struct worker *worker)
     return judge_once(worker, &question, fd);
 }
 
+/* Tells who signed what was judged last; `always`: even that there is nobody. */
+static int tell_signer(struct worker *worker, uint64_t id, bool always)
+{
+    struct signer_record signer;
+    _cleanup_buffer_ struct buffer encoded;
+
+    buffer_init(&encoded, SIGNER_RECORD_MAX);
+    bool found = verify_signer_last(worker->trust, &signer);
+    int r = found ? signer_record_encode(&signer, &encoded) : 0;
+    if (r == -EMSGSIZE) { /* certificates larger than anybody makes them: nobody to be kept */
+        encoded.size = 0;
+        r = 0;
+    }
+    if (r < 0 || (!found && !always))
+        return r;
+    return ipc_send(worker->peer, VERIFY_SIGNER, id, encoded.data, encoded.size, NULL, 0);
+}
+
+static int take_lists(struct worker *worker)
+{
+    if (worker->message.fd_count != 1)
+        return -EBADMSG;
+    cleanup_close(&worker->lists_fd);
+    worker->lists_fd = steal_fd(&worker->message.fds[0]);
+    return apply_lists(worker, worker->trust);
+}
+
+/* The payload behind struct verify_when. */
+static int take_when(const struct ipc_message *message, struct verify_when *ret_when,
+                     struct bytes *ret_rest)
+{
+    if (message->size < sizeof *ret_when)
+        return -EBADMSG;
+    memcpy(ret_when, message->payload, sizeof *ret_when);
+    *ret_rest = bytes_of(message->payload + sizeof *ret_when, message->size - sizeof *ret_when);
+    return 0;
+}
+
+static int assess(struct worker *worker)
+{
+    struct signer_record signer;
+    struct verify_when when;
+    struct bytes rest;
+
+    int r = take_when(&worker->message, &when, &rest);
+    if (r == 0)
+        r = signer_record_decode(rest, &signer);
+    if (r == 0)
+        r = verify_assess(worker->trust, signer.certificates, signer.certificate_count, when.now_s);
+    return r < 0 ? r : tell_signer(worker, worker->message.id, true);
+}
+
+static int examine(struct worker *worker, int fd)
+{
+    struct bytes authorities[VERIFY_AUTHORITIES_MAX], rest;
+    struct verify_when when;
+    struct crl_info info;
+    size_t count = 0;
+    struct reader reader;
+    _cleanup_mapping_ struct mapping mapping = {0};
+    _cleanup_buffer_ struct buffer encoded;
+
+    buffer_init(&encoded, CRL_INFO_ENCODED_MAX);
+    int r = take_when(&worker->message, &when, &rest);
+    if (r < 0)
+        return r;
+    reader_init(&reader, rest);
+    while (reader.left > 0 && !reader.failed && count < VERIFY_AUTHORITIES_MAX)
+        authorities[count++] = reader_view(&reader, reader_be32(&reader));
+    if (!reader_finish(&reader))
+        return -EBADMSG;
+    r = mapping_open(fd, CRL_SIZE_MAX, &mapping);
+    if (r == 0)
+        r = verify_crl(worker->trust, bytes_of(mapping.data, mapping.size), authorities, count,
+                       when.now_s, &info);
+    if (r == 0)
+        r = crl_info_encode(&info, &encoded);
+    if (r < 0)
+        return r;
+    return ipc_send(worker->peer, VERIFY_LIST_INFO, worker->message.id, encoded.data, encoded.size,
+                    NULL, 0);
+}
+
+static int describe_anchors(struct worker *worker)
+{
+    static struct verify_anchor anchors[VERIFY_ANCHORS_MAX];
+    size_t count = 0;
+
+    while (count < VERIFY_ANCHORS_MAX &&
+           verify_trust_anchor(worker->trust, (unsigned)count, &anchors[count]))
+        count++;
+    return ipc_send(worker->peer, VERIFY_ANCHOR, worker->message.id, anchors,
+                    count * sizeof anchors[0], NULL, 0);
+}
+
 static int answer(struct worker *worker, uint64_t id)
 {
     _cleanup_buffer_ struct buffer encoded;
@@ -208,6 +323,42 @@ static int answer(struct worker *worker, uint64_t id)
     if (r < 0)
         return r;
     return ipc_send(worker->peer, VERIFY_REPLY, id, encoded.data, encoded.size, NULL, 0);
+}
+
+static int judge_and_answer(struct worker *worker)
+{
+    uint64_t id = worker->message.id;
+
+    int r = judge(worker);
+    if (r == 0)
+        r = tell_signer(worker, id, false);
+    return r == 0 ? answer(worker, id) : r;
+}
+
+static int serve_message(struct worker *worker)
+{
+    unsigned fds = worker->message.type == VERIFY_LISTS || worker->message.type == VERIFY_LIST ||
+                           worker->message.type == VERIFY_REQUEST
+                       ? 1
+                       : 0;
+    if (worker->message.fd_count != fds)
+        return -EBADMSG;
+    switch (worker->message.type) {
+    case VERIFY_REQUEST:
+        return judge_and_answer(worker);
+    case VERIFY_LISTS:
+        return take_lists(worker);
+    case VERIFY_ASSESS:
+        return assess(worker);
+    case VERIFY_LIST: {
+        _cleanup_close_ int fd = steal_fd(&worker->message.fds[0]);
+        return examine(worker, fd);
+    }
+    case VERIFY_ANCHORS:
+        return describe_anchors(worker);
+    default:
+        return -EBADMSG;
+    }
 }
 
 /* False when it is time to leave: after what is no question, or cannot be answered, the other side
@@ -225,11 +376,8 @@ static bool serve_peer(struct worker *worker)
     }
     if (r < 0)
         return false;
-    uint64_t id = worker->message.id;
-    r = judge(worker);
+    r = serve_message(worker);
     ipc_message_done(&worker->message);
-    if (r == 0)
-        r = answer(worker, id);
     if (r == -EPIPE) {
         drop_peer(worker);
         return true;
@@ -267,7 +415,7 @@ int main(void)
     log_init("kosekifs-verify", LOG_LEVEL_WARNING);
     if (!worker)
         room_fail("memory is short");
-    worker->peer = -1;
+    worker->peer = worker->lists_fd = -1;
     schema_channel_init(&worker->schema);
     room_receive_sandbox(&sandbox);
     take_setup(worker);
@@ -279,6 +427,7 @@ int main(void)
     drop_peer(worker);
     verify_trust_free(worker->trust);
     schema_channel_done(&worker->schema);
+    cleanup_close(&worker->lists_fd);
     free(worker);
     return status;
 }

@@ -224,6 +224,10 @@ static bool hear_supervisor(int *fuse_fd)
         room_answer_alive(&message, &alive, sizeof alive);
     } else if (message.type == ROOM_TRUST && message.fd_count == 1) {
         on_trust(&message);
+    } else if (message.type == ROOM_LISTS && message.fd_count == 1) {
+        struct stat status;
+        fstat(message.fds[0], &status);
+        note("lists %lld", (long long)status.st_size);
     } else if (message.type == ROOM_POLICY && message.fd_count == 1) {
         note("policy");
         if (is("kill-verify"))

@@ -69,7 +69,7 @@ class Place:
             journal.chmod(0o666)
         self.write("master.key", os.urandom(32), 0o400)
         self.write("client.key", b"key\n", 0o600)
-        for name in ("ca.pem", "client.pem", "anchor.pem", "crls/a.crl"):
+        for name in ("ca.pem", "client.pem", "anchor.pem", "more.pem", "crls/a.crl"):
             self.write(name, name.encode())
         self.write("access.conf", b"[policy]\nversion = 1\n")
         self.settings = {
@@ -80,7 +80,7 @@ class Place:
                      "certificate_file": self.top / "client.pem"},
             "keys": {"master_key": self.top / "master.key",
                      "tls_key": self.top / "client.key"},
-            "trust": {"anchors": self.top / "anchor.pem", "crls": self.top / "crls",
+            "trust": {"anchors": f"{self.top}/anchor.pem {self.top}/more.pem", "crls": self.top / "crls",
                       "signer_dn": "CN=x"},
             "audit": {}, "alerts": {}, "users": dict(USERS),
         }
@@ -611,7 +611,7 @@ class Reload(SupervisorTest):
 
     def test_new_trust_reaches_all(self):
         self.place.start()
-        self.place.write("crls/b.crl", b"another list")
+        self.place.write("more.pem", b"another anchor")
         self.hup()
         wait_until(self.size, "the new trust")
         wait_until(lambda: self.place.said("verify", f"trust {self.size()}", 2), "both workers")
@@ -626,7 +626,7 @@ class Reload(SupervisorTest):
     def test_refused_trust_reaches_nobody_else(self):
         self.place.behave("verify", "refuse-trust")
         self.place.start()
-        self.place.write("crls/b.crl", b"nonsense")
+        self.place.write("more.pem", b"nonsense")
         self.hup()
         wait_until(lambda: "stays as it was: these anchors are nonsense" in self.place.text(),
                    "the refusal")
@@ -636,7 +636,7 @@ class Reload(SupervisorTest):
     def test_worker_dies_of_it(self):
         self.place.behave("verify", "crash-on-trust")
         self.place.start()
-        self.place.write("crls/b.crl", b"deadly")
+        self.place.write("more.pem", b"deadly")
         self.hup()
         wait_until(lambda: "the worker that tried the new files ended" in self.place.text(),
                    "the refusal")
@@ -657,14 +657,14 @@ class Reload(SupervisorTest):
     def bundle_size(self):
         """Of the bundle that the files make now: kind, label, size and content of each item."""
         items = [(str(path), path.read_bytes()) for path in
-                 [self.place.top / "anchor.pem", *sorted((self.place.top / "crls").iterdir())]]
+                 [self.place.top / "anchor.pem", self.place.top / "more.pem"]]
         return sum(7 + len(label) + len(content)
                    for label, content in [*items, ("signer_dn", b"CN=x")])
 
     def test_many_reloads_end_with_the_last_files(self):
         self.place.start()
         for i in range(30):
-            self.place.write(f"crls/{i}.crl", bytes([i]) * i + b"x")
+            self.place.write("more.pem", bytes([i]) * i + b"x")
             self.hup()
         wait_until(lambda: self.size() == self.bundle_size(), "the last trust")
         wait_until(lambda: self.place.said("verify", f"trust {self.bundle_size()}", 2), "workers")
@@ -675,12 +675,27 @@ class Reload(SupervisorTest):
         starts = [line for line in self.place.journal("verify") if line.startswith("start ")]
         os.kill(int(starts[0].split()[2]), signal.SIGKILL)
         wait_until(lambda: "it is replaced" in self.place.text(), "its end to be seen")
-        self.place.write("crls/b.crl", b"another list")
+        self.place.write("more.pem", b"another anchor")
         self.hup()
         wait_until(lambda: self.size() == self.bundle_size(), "the new trust")
         wait_until(lambda: len(self.setups()) == 3, "the new worker")
         wait_until(lambda: self.setups()[-1] == self.bundle_size() or
                    self.place.said("verify", f"trust {self.bundle_size()}", 2), "its trust")
+
+    def test_lists_are_read_when_they_change(self):
+        """No signal is needed; the bundle holds label and content of each file."""
+        def size(names):
+            items = [(str(self.place.top / "crls" / name), content) for name, content in names]
+            return sum(7 + len(label) + len(content) for label, content in items)
+        self.place.start()
+        first = size([("a.crl", b"crls/a.crl")])
+        wait_until(lambda: self.place.said("mount", f"lists {first}"), "the first lists")
+        self.place.write("crls/b.crl", b"another list")
+        both = size([("a.crl", b"crls/a.crl"), ("b.crl", b"another list")])
+        wait_until(lambda: self.place.said("mount", f"lists {both}"), "the new list")
+        self.place.write("crls/c.crl", b"")
+        wait_until(lambda: "revocation lists stay as they were" in self.place.text(), "the refusal")
+        self.assertIsNone(self.size())
 
     def setups(self):
         return [int(line.split()[-1]) for line in self.place.journal("verify")

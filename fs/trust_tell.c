@@ -1,0 +1,157 @@
+/* See fs/trust_tell.h. */
+#include "fs/trust_tell.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "fs/mountfs.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { DAY_S = 24 * 60 * 60, SUBJECT_SHOWN = 60 };
+
+static void record(struct mountfs *fs, const struct audit_event *event)
+{
+    if (audit_write(fs->audit, event) < 0)
+        log_warning("a change of trust could not be recorded");
+}
+
+void trust_tell_list(void *context, const char *source, const struct crl_info *info, bool taken,
+                     const char *text)
+{
+    struct mountfs *fs = context;
+    char entries[16], number[2 * CRL_NUMBER_MAX + 1], issued[RFC3339_SIZE], next[RFC3339_SIZE];
+    snprintf(entries, sizeof entries, "%u", info->entries);
+    hex_encode(info->number, info->number_size, number);
+    rfc3339_format(info->issued_s, issued);
+    rfc3339_format(info->next_s, next);
+    const struct audit_event event = {
+        .kind = AUDIT_TRUST,
+        .result = taken ? AUDIT_OK : AUDIT_FAILED,
+        .reason = "revocation_list",
+        .text = taken ? NULL : text,
+        .detail = {{"entries", entries},
+                   {"issuer", info->issuer},
+                   {"next_update", next},
+                   {"number", number},
+                   {"source", source},
+                   {"this_update", issued}},
+    };
+    record(fs, &event);
+    /* A copy that is older than what is in force is no trouble. */
+    if (!taken && info->outcome == CRL_REFUSED)
+        alerts_raise(fs->alerts, ALERT_WARNING, ALERT_TRUST, "revocation list",
+                     "See kosekictl crl show; the list before it stays in force.",
+                     "A revocation list of %.*s is refused: %.100s", SUBJECT_SHOWN,
+                     info->issuer[0] ? info->issuer : "nobody known", text);
+}
+
+static const char *standing(enum signer_outcome outcome)
+{
+    static const char *const names[] = {"good", "good_earlier", "unknown", "suspended", "revoked"};
+    return names[outcome];
+}
+
+/* Every decision refuses by now; what was decided before has reached the kernel when this returns.
+ */
+void trust_tell_signer(void *context, const struct signer_status *status, bool changed)
+{
+    struct mountfs *fs = context;
+    struct signer_judgement judgement;
+    char digest[2 * SHA256_SIZE + 1];
+    int64_t now_s = clock_realtime_s();
+    if (changed)
+        delivery_settle(fs->delivery);
+    signer_judge(status, now_s, now_s, &judgement);
+    hex_encode(status->sha256, SHA256_SIZE, digest);
+    const struct audit_event event = {
+        .kind = AUDIT_TRUST,
+        .reason = "signer",
+        .text = judgement.text[0] ? judgement.text : NULL,
+        .detail = {{"certificate", digest},
+                   {"status", standing(judgement.outcome)},
+                   {"subject", status->subject}},
+    };
+    record(fs, &event);
+    if (judgement.outcome >= SIGNER_HELD)
+        alerts_raise(fs->alerts, ALERT_CRITICAL, ALERT_TRUST, "signer",
+                     "Ask the Ministry what happened; see kosekictl trust show and the audit trail "
+                     "for the certificates concerned.",
+                     "A signer may no longer be trusted: %.180s", judgement.text);
+}
+
+void trust_tell_restated(void *context, const struct cache_entry *entry,
+                         const struct signer_judgement *judgement)
+{
+    struct mountfs *fs = context;
+    char digest[2 * SHA256_SIZE + 1];
+    bool served = judgement->outcome <= SIGNER_GOOD_EARLIER;
+    hex_encode(entry->sha256, SHA256_SIZE, digest);
+    const struct audit_event event = {
+        .kind = AUDIT_VERDICT,
+        .result = served ? AUDIT_OK : AUDIT_FAILED,
+        .name = entry->name.text,
+        .reason =
+            verdict_indication_text(served                                 ? VERDICT_TOTAL_PASSED
+                                    : judgement->outcome == SIGNER_REVOKED ? VERDICT_TOTAL_FAILED
+                                                                           : VERDICT_INDETERMINATE),
+        .text = judgement->text[0] ? judgement->text : NULL,
+        .detail = {{"document_sha256", digest}},
+    };
+    record(fs, &event);
+}
+
+void trust_tell_swept(void *context, uint64_t withheld, uint64_t served, int64_t elapsed_ms)
+{
+    struct mountfs *fs = context;
+    char withheld_text[24], served_text[24];
+    snprintf(withheld_text, sizeof withheld_text, "%" PRIu64, withheld);
+    snprintf(served_text, sizeof served_text, "%" PRIu64, served);
+    const struct audit_event event = {
+        .kind = AUDIT_TRUST,
+        .reason = "certificates_of_signer",
+        .detail = {{"served", served_text}, {"withheld", withheld_text}},
+    };
+    record(fs, &event);
+    log_info("a signer changed: %" PRIu64 " certificates are withheld, %" PRIu64
+             " served; told of in %" PRId64 " ms",
+             withheld, served, elapsed_ms);
+}
+
+static void tell_list_age(struct mountfs *fs, const struct trust_age *age)
+{
+    char ends[RFC3339_SIZE];
+    rfc3339_format(age->ends_s, ends);
+    if (age->left_s <= 0)
+        alerts_raise(fs->alerts, ALERT_CRITICAL, ALERT_TRUST, "revocation list too old",
+                     "Certificates under this authority cannot be read until a newer list comes: "
+                     "kosekictl crl show, crl refresh, crl import.",
+                     "The revocation list of %.*s no longer counts since %s.", SUBJECT_SHOWN,
+                     age->subject, ends);
+    else
+        alerts_raise(fs->alerts, ALERT_WARNING, ALERT_TRUST, "revocation list gets old",
+                     "Find out why no newer list came: kosekictl crl show.",
+                     "The revocation list of %.*s counts until %s only.", SUBJECT_SHOWN,
+                     age->subject, ends);
+}
+
+void trust_tell_ageing(void *context, const struct trust_age *age)
+{
+    struct mountfs *fs = context;
+    if (age->what == AGE_LIST) {
+        tell_list_age(fs, age);
+        return;
+    }
+    if (age->left_s <= 0 || age->left_s > 90 * (int64_t)DAY_S)
+        return; /* what was received before the end stays valid */
+    enum alert_severity severity = age->left_s <= 7 * DAY_S    ? ALERT_CRITICAL
+                                   : age->left_s <= 30 * DAY_S ? ALERT_WARNING
+                                                               : ALERT_NOTICE;
+    alerts_raise(fs->alerts, severity, ALERT_TRUST,
+                 age->what == AGE_ANCHOR ? "trust anchor ends" : "signer's certificate ends",
+                 age->what == AGE_ANCHOR
+                     ? "Ask for the authority's next certificate and add it to [trust] anchors."
+                     : "Nothing, if the Minister's next certificate comes from the same authority.",
+                 "%.*s: %lld days left.", SUBJECT_SHOWN, age->subject,
+                 (long long)(age->left_s / DAY_S));
+}
