@@ -49,8 +49,9 @@ class RevocationTest(scene.SystemTest):
         rows = []
         for path in sorted((self.site.directory / "state" / "audit").glob("trail-*.jsonl")):
             for line in path.read_text().splitlines(keepends=True):
-                if line.endswith("\n") and json.loads(line).get("event") == kind:
-                    rows.append(json.loads(line))
+                event = json.loads(line)["event"] if line.endswith("\n") else {}
+                if kind in (event.get("kind"), event.get("event")):
+                    rows.append(event)
         return rows
 
 
