@@ -46,10 +46,11 @@ class Reading(SystemTest):
         """What programs do to files besides reading them."""
         self.serve_copy("calls-1.pdf")
         program = r"""
-import errno, fcntl, os, select, sys, termios
+import errno, fcntl, os, select, struct, sys, termios
 f = os.open(sys.argv[1], os.O_RDONLY)
 fcntl.flock(f, fcntl.LOCK_SH); fcntl.flock(f, fcntl.LOCK_UN)
 fcntl.lockf(f, fcntl.LOCK_SH); fcntl.lockf(f, fcntl.LOCK_UN)
+fcntl.fcntl(f, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_RDLCK, 0, 0, 0, 0))
 try:
     fcntl.ioctl(f, termios.TIOCGWINSZ, bytes(8)); sys.exit("ioctl worked")
 except OSError as e:
