@@ -56,12 +56,15 @@ static const struct documented keys[] = {
     DOCUMENTED("replica", type, name, text, least)
 #define WAIVERS(type, name, size, text, least, most, help)                                         \
     DOCUMENTED("waivers", type, name, text, least)
+#define SCAN(type, name, size, text, least, most, help) DOCUMENTED("scan", type, name, text, least)
+#define INVENTORY(type, name, size, text, least, most, help)                                       \
+    DOCUMENTED("inventory", type, name, text, least)
 #define USERS(type, name, size, text, least, most, help)                                           \
     DOCUMENTED("users", type, name, text, least)
     CONFIG_MOUNT(MOUNT) CONFIG_LINK(LINK) CONFIG_KEYS(KEYS) CONFIG_TRUST(TRUST) CONFIG_AUDIT(AUDIT)
         CONFIG_ALERTS(ALERTS) CONFIG_RETENTION(RETENTION) CONFIG_BACKUP(BACKUP)
-            CONFIG_REPLICA(REPLICA) CONFIG_WAIVERS(WAIVERS) CONFIG_USERS(USERS)
-                CONFIG_SANDBOX(SANDBOX)};
+            CONFIG_REPLICA(REPLICA) CONFIG_WAIVERS(WAIVERS) CONFIG_SCAN(SCAN)
+                CONFIG_INVENTORY(INVENTORY) CONFIG_USERS(USERS) CONFIG_SANDBOX(SANDBOX)};
 
 /* The text of a section, from its heading to the next. */
 static char *section_of(const char *name)
