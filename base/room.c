@@ -40,26 +40,29 @@ void room_answer_alive(const struct ipc_message *message, const void *payload, s
         log_debug("the supervisor does not hear that we are alive");
 }
 
-_printf_(2, 0) _Noreturn static void fail(int status, const char *format, va_list arguments)
+_printf_(1, 0) static void tell_failure(const char *format, va_list arguments)
 {
     char text[ROOM_TEXT_MAX + 1];
     if (vsnprintf(text, sizeof text, format, arguments) < 0)
         text[0] = '\0';
     if (ipc_send(ROOM_FD, ROOM_FAILED, 0, text, strlen(text), NULL, 0) < 0)
         log_error("%s", text); /* nobody listens there any more */
-    exit(status);
 }
 
 void room_fail(const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    fail(1, format, arguments);
+    tell_failure(format, arguments);
+    va_end(arguments);
+    exit(1);
 }
 
 void room_fail_for_good(const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    fail(ROOM_EXIT_FINAL, format, arguments);
+    tell_failure(format, arguments);
+    va_end(arguments);
+    _exit(ROOM_EXIT_FINAL); /* no exit handler of a library may change the status */
 }

@@ -32,6 +32,7 @@ class SpiedTest(unittest.TestCase):
         for old in self.spy.iterdir():
             old.unlink()
         self.token.write_pin(PIN)
+        self.token.tool("--list-objects")   # forgets wrong PINs
         self.keys = {
             "master_key": self.token.uri("master", "secret-key"),
             "tls_key": self.token.uri("tls", "private"), "pkcs11_module": SPY,
