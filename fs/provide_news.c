@@ -6,6 +6,7 @@
 #include "base/room.h"
 #include "fs/process_alerts.h"
 #include "fs/scanning.h"
+#include "fs/trust_tell.h"
 #include "fs/upkeep.h"
 
 #include <string.h>
@@ -122,6 +123,11 @@ void provide_news_listener(struct mountfs *fs, struct provide_listener *ret_list
         .fetched = on_fetched,
         .judged = on_judged,
         .withdrawn = on_withdrawn,
+        .list_seen = trust_tell_list,
+        .signer_seen = trust_tell_signer,
+        .restated = trust_tell_restated,
+        .swept = trust_tell_swept,
+        .ageing = trust_tell_ageing,
         .keep_until = on_keep_until,
         .upkeep = on_upkeep,
         .endpoint = on_endpoint,
