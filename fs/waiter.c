@@ -39,15 +39,21 @@ static bool read_signals(FILE *status, struct signals *ret_signals)
     return found == sizeof rows / sizeof *rows;
 }
 
-/* Of signals that dump core the kernel makes SIGKILLs only when the first thread takes one. */
+/*
+ * Of signals that dump core the kernel makes SIGKILLs only when the first thread takes one. And a
+ * program that catches SIGINT or SIGTERM wants to end when it comes, but its handler cannot run
+ * while it waits: Ctrl-C would not stop a Python program until the deadline.
+ */
 static bool fatal(const struct signals *signals)
 {
     const uint64_t dumping = bit(SIGQUIT) | bit(SIGILL) | bit(SIGTRAP) | bit(SIGABRT) |
                              bit(SIGBUS) | bit(SIGFPE) | bit(SIGSEGV) | bit(SIGXCPU) |
                              bit(SIGXFSZ) | bit(SIGSYS);
-    uint64_t harmless = signals->blocked | signals->ignored | signals->caught;
-    return (signals->pending & bit(SIGKILL)) ||
-           ((signals->pending | signals->shared) & dumping & ~harmless);
+    const uint64_t asking = bit(SIGINT) | bit(SIGTERM);
+    uint64_t pending = signals->pending | signals->shared;
+    uint64_t acted_on = pending & ~(signals->blocked | signals->ignored);
+    return (signals->pending & bit(SIGKILL)) || (acted_on & asking) ||
+           (acted_on & dumping & ~signals->caught);
 }
 
 bool waiter_fatal_signal(pid_t tid)

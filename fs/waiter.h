@@ -33,11 +33,13 @@ struct waiter {
 };
 
 /*
- * True if a fatal signal is pending for the thread, or the thread is gone or not visible from here.
- * The kernel puts SIGKILL into SigPnd of every thread for each signal that will end the process,
- * but for those that dump core (SIGQUIT, by Ctrl-\) only when one is taken, so these count too
- * unless blocked, ignored or caught. A harmless signal (SIGALRM with a handler, SIGCHLD, stop and
- * continue) must not end the wait: programs do not expect EINTR from open(2) of a regular file.
+ * True if a signal is pending for the thread that ends the program, or the thread is gone or not
+ * visible from here. The kernel puts SIGKILL into SigPnd of every thread for each signal that will
+ * end the process, but for those that dump core (SIGQUIT, by Ctrl-\) only when one is taken, so
+ * these count too unless blocked, ignored or caught. SIGINT and SIGTERM count also when they are
+ * caught: they ask the program to end. Other signals (SIGALRM with a handler, SIGHUP of a daemon,
+ * SIGCHLD, stop and continue) must not end the wait: programs do not expect EINTR from open(2) of a
+ * regular file.
  */
 bool waiter_fatal_signal(pid_t tid);
 

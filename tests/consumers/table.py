@@ -4,6 +4,7 @@ must bring.
   cold      the link system has it, kosekifs does not: it is fetched
   warm      it is stored here: nothing is asked of the link system
   blocked   the link system stops in the middle: the program waits, and has it when it goes on
+  ended     while it waits so, SIGTERM ends the program at once
   denied    the user has no right: refused, nothing asked
   rejected  the bytes are not what the Minister signed: fetched once, refused
   unlisted  the link system does not know the id
@@ -14,6 +15,7 @@ import dataclasses
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import time
 
@@ -21,7 +23,7 @@ import testbed
 from consumers.accounts import write_accounts
 from system.scene import GOOD, TOP, SystemTest, sanitized
 
-STATES = ("cold", "warm", "blocked", "denied", "rejected", "unlisted")
+STATES = ("cold", "warm", "blocked", "ended", "denied", "rejected", "unlisted")
 FORGED = "K2026-000201.pdf"
 SOURCES = TOP / "tests" / "consumers"
 SECONDS = 120 if sanitized() else 60
@@ -123,7 +125,7 @@ class ProgramTest(SystemTest):
         reader = self.stranger if denied else self.reader
         argv = self.words(program.run, name=name, path=self.site.mount_point / name, desk=desk,
                           **self.places(name, denied))
-        return reader.start(*argv, env={**os.environ, "HOME": str(desk), "LC_ALL": "C.UTF-8",
+        return reader.start(*argv, start_new_session=True, env={**os.environ, "HOME": str(desk), "LC_ALL": "C.UTF-8",
                                         **dict(zip(program.env, self.words(
                                             program.env.values(), desk=desk)))})
 
@@ -134,6 +136,8 @@ class ProgramTest(SystemTest):
         if program.build:
             subprocess.run(self.words(program.build), check=True, capture_output=True)
         for state in STATES:
+            if state == "ended" and not program.opens:
+                continue  # it does not wait
             with self.subTest(program.name, state=state):
                 self.check_state(program, state)
 
@@ -156,10 +160,13 @@ class ProgramTest(SystemTest):
             self.assertReads(self.reader, name)
         elif state != "unlisted":
             self.serve_copy(name, FORGED if state == "rejected" else GOOD)
-        if state == "blocked":
+        if state in ("blocked", "ended"):
             self.link.fault(name, method="GET", stall_after=1000)
         heads, gets = self.heads(name), self.gets(name)
         process = self.start(program, name, desk, denied)
+        if state == "ended":
+            self.end_it(process, name)
+            return
         if state == "blocked" and program.opens:
             self.let_it_wait(process, name)
         done = self.finish(process)
@@ -167,12 +174,23 @@ class ProgramTest(SystemTest):
         self.assertEqual(asked, self.expected_requests(program, state), self.told(done))
         self.check_outcome(program, state, done, desk)
 
-    def let_it_wait(self, process, name):
+    def end_it(self, process, name):
+        """With whatever it started, as a terminal or a service manager would."""
+        self.let_it_wait(process, name, release=False)
+        began = time.monotonic()
+        os.killpg(process.pid, signal.SIGTERM)
+        done = self.finish(process)
+        self.assertSoon(began, 0.5)
+        self.assertNotEqual(done.returncode, 0, self.told(done))
+        self.link.control("POST", "/release")
+
+    def let_it_wait(self, process, name, release=True):
         testbed.wait_until(lambda: self.gets(name) or process.poll() is not None, SECONDS,
                            f"the GET of {name}")
         time.sleep(0.1)
         self.assertIsNone(process.poll(), "it did not wait")
-        self.link.control("POST", "/release")
+        if release:
+            self.link.control("POST", "/release")
 
     @staticmethod
     def expected_requests(program, state):

@@ -44,6 +44,22 @@ class Signals(SystemTest):
                     self.assertSoon(began, 0.5)
                     self.assertEqual(done.returncode, -number)
 
+    def test_programs_that_catch_the_signal(self):
+        """Their handlers run at once: Ctrl-C in Python, and an rsync that cleans up."""
+        for number, program in ((signal.SIGINT, ("/usr/bin/python3", "-c", "import sys; "
+                                                 "open(sys.argv[1])")),
+                                (signal.SIGTERM, ("perl", "-e", "$SIG{TERM} = sub {exit 9}; "
+                                                  "open F, '<', $ARGV[0]"))):
+            for where in self.METHODS:
+                with self.subTest(program[0], where=where):
+                    name = f"catch-{number.name}-{where}.pdf"
+                    process = self.waiting(where, name, *program, name)
+                    began = time.monotonic()
+                    process.send_signal(number)
+                    done = self.reader.finish(process, 20)
+                    self.assertSoon(began, 0.5)
+                    self.assertIn(done.returncode, (9, -number))
+
     def test_fatal_signal_for_somebody_in_many_groups(self):
         """Whose line of groups in /proc is longer than a page."""
         groups = (testbed.AFFAIR_GROUP, *range(70000, 72000))
@@ -66,6 +82,13 @@ class Signals(SystemTest):
                 time.sleep(0.3)
                 process.send_signal(signal.SIGCONT)
                 self.assertOk(self.reader.finish(process))
+
+    def test_daemon_that_is_told_to_reload(self):
+        """SIGHUP is caught for something else than ending."""
+        program = 'my $n = 0; $SIG{HUP} = sub {$n++}; open F, "<", $ARGV[0] or die "$!"; exit($n ? 0 : 3)'
+        process = self.waiting("open", "reload-1.pdf", "perl", "-e", program, "reload-1.pdf", delay=1.0)
+        process.send_signal(signal.SIGHUP)
+        self.assertOk(self.reader.finish(process))
 
     def test_harmless_signals_do_not_break_open(self):
         program = build_directory() / "tests" / "consumers" / "open-once"
