@@ -177,7 +177,9 @@ static int set_path(struct incident *incident, const char *directory, unsigned n
 
 static int read_lines(struct incident *incident)
 {
-    char line[INCIDENT_LINE_MAX + 2];
+    _cleanup_free_ char *line = NULL;
+    size_t capacity = 0;
+    ssize_t size;
     struct stat status;
     _cleanup_fclose_ FILE *in = fdopen(dup(incident->fd), "r");
     if (!in || fstat(incident->fd, &status) < 0)
@@ -185,14 +187,15 @@ static int read_lines(struct incident *incident)
     if (status.st_size > INCIDENT_FILE_MAX)
         return -EFBIG;
     rewind(in);
-    while (fgets(line, sizeof line, in)) {
-        size_t size = strlen(line);
-        if (line[size - 1] != '\n' && incident->end + (off_t)size == status.st_size)
-            break;
-        int error = read_line(incident, line, incident->end == 0);
+    while ((size = getline(&line, &capacity, in)) > 0) {
+        if (line[size - 1] != '\n' && incident->end + size == status.st_size)
+            break; /* torn by a crash */
+        int error = strlen(line) == (size_t)size && size <= INCIDENT_LINE_MAX
+                        ? read_line(incident, line, incident->end == 0)
+                        : -EBADMSG;
         if (error < 0)
             return error;
-        incident->end += (off_t)size;
+        incident->end += size;
     }
     return incident->end == 0 ? -EBADMSG : 0;
 }
