@@ -151,3 +151,14 @@ bool format_is_of(struct bytes row, const uint8_t store_id[STORE_ID_SIZE])
     return row.size == FORMAT_ROW_SIZE &&
            memcmp(row.data + OFFSET_STORE_ID, store_id, STORE_ID_SIZE) == 0;
 }
+
+int format_copy_to_slots(struct cache *cache)
+{
+    _cleanup_transaction_ MDB_txn *transaction = NULL;
+    struct bytes row;
+    int r = store_begin(cache, MDB_RDONLY, &transaction);
+    if (r == 0)
+        r = store_get(cache, transaction, TABLE_META, bytes_of(format_key, sizeof format_key - 1),
+                      &row);
+    return r != 0 ? (r < 0 ? r : -EIO) : slots_put_format(&cache->slots, row);
+}

@@ -25,4 +25,7 @@ _must_use_ int format_rewrap(struct cache *cache, MDB_txn *transaction);
 /* Whether a format row is that of this store. */
 bool format_is_of(struct bytes row, const uint8_t store_id[STORE_ID_SIZE]);
 
+/* Into the file of keys and its copies, where a restore finds it. */
+_must_use_ int format_copy_to_slots(struct cache *cache);
+
 #endif

@@ -47,7 +47,9 @@ static int erase_unused(struct cache *cache)
 
 int recovery_run(struct cache *cache, char *ret_message)
 {
-    int r = rebuild_run(cache);
+    int r = format_copy_to_slots(cache);
+    if (r == 0)
+        r = rebuild_run(cache);
     if (r == 0)
         r = erasure_finish(cache);
     /* A full disk holds up the tidying only; the store can be read, and purged. */
@@ -63,9 +65,10 @@ int cache_upkeep(struct cache *cache, int64_t now_s, unsigned *ret_ended)
     int stale;
     bool changed = false;
     int r = store_error(mdb_reader_check(cache->environment, &stale));
-    for (unsigned i = 0; i < cache->slots.mirror_count; i++)
+    for (unsigned i = 0; r == 0 && i < cache->slots.mirror_count; i++)
         if (cache->slots.mirrors[i].error != 0)
-            (void)!slots_mirror_attach(&cache->slots, i, &changed); /* statistics tell of it */
+            if (slots_mirror_attach(&cache->slots, i, &changed) == 0) /* statistics tell of it */
+                r = format_copy_to_slots(cache);
     if (r == 0 && cache->erasures_pending)
         r = erasure_finish(cache);
     return r < 0 ? r : periods_end(cache, now_s, ret_ended);

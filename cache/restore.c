@@ -20,6 +20,7 @@ struct restoring {
     struct cache cache; /* an environment with tables; no keys */
     char *message;
     struct backup_file newest;
+    uint8_t format_row[BACKUP_FORMAT_ROW_SIZE]; /* the ledger's: the master key may be another */
     unsigned file_count;
     struct opened_file {
         uint32_t number;
@@ -186,7 +187,7 @@ static int copy_head(struct restoring *restoring, MDB_txn *transaction)
     const struct backup_file *newest = &restoring->newest;
     uint64_t offset = newest->trailer.periods_offset;
     int r = store_put(&restoring->cache, transaction, TABLE_META, bytes_of("format", 6),
-                      bytes_of(newest->header.format_row, BACKUP_FORMAT_ROW_SIZE));
+                      bytes_of(restoring->format_row, sizeof restoring->format_row));
     if (r == 0)
         r = rebuild_ask(&restoring->cache, transaction);
     for (uint64_t i = 0; r == 0 && i < newest->trailer.period_count; i++) {
@@ -248,6 +249,12 @@ static int check_ledger(struct restoring *restoring)
         return refuse(restoring, r,
                       "the ledger is missing, damaged or of another store: without it nothing can "
                       "be restored, since it alone says what was erased");
+    memcpy(restoring->format_row, restoring->newest.header.format_row,
+           sizeof restoring->format_row);
+    uint8_t row[BACKUP_FORMAT_ROW_SIZE];
+    if (slots_get_format(&slots, row, sizeof row) == 0 &&
+        format_is_of(bytes_of(row, sizeof row), restoring->newest.header.store_id))
+        memcpy(restoring->format_row, row, sizeof row);
     slots_close(&slots);
     return 0;
 }

@@ -34,7 +34,8 @@ static int rewrap_store_key(struct cache *cache, uint64_t *counted)
     if (r != 0)
         return r < 0 ? r : 0;
     *counted += 1;
-    return store_commit(cache, &transaction);
+    r = store_commit(cache, &transaction);
+    return r < 0 ? r : format_copy_to_slots(cache);
 }
 
 int cache_rewrap(struct cache *cache, uint32_t *cursor, uint64_t *counted, bool *ret_done)

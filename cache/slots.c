@@ -225,6 +225,44 @@ void slot_aad(const struct slots *slots, uint32_t number, uint64_t generation,
     memcpy(ret_aad + 12, slots->store_id, STORE_ID_SIZE);
 }
 
+/* --- the format row --------------------------------------------------------------------------- */
+
+/* A sector of the header: size (4) ‖ row ‖ SHA-256 of both. */
+enum { OFFSET_FORMAT_ROW = 512, FORMAT_ROW_MAX = 256 };
+
+int slots_put_format(struct slots *slots, struct bytes row)
+{
+    uint8_t block[4 + FORMAT_ROW_MAX + SHA256_SIZE] = {0}, there[sizeof block];
+    if (row.size > FORMAT_ROW_MAX)
+        return -EINVAL;
+    be32_put(block, (uint32_t)row.size);
+    memcpy(block + 4, row.data, row.size);
+    int r = sha256(block, 4 + FORMAT_ROW_MAX, block + 4 + FORMAT_ROW_MAX);
+    if (r == 0 && (pread_all(slots->fd, there, sizeof there, OFFSET_FORMAT_ROW) < 0 ||
+                   memcmp(block, there, sizeof block) != 0))
+        r = pwrite_all(slots->fd, block, sizeof block, OFFSET_FORMAT_ROW);
+    for (unsigned i = 0; r == 0 && i < slots->mirror_count; i++) {
+        struct slots_mirror *mirror = &slots->mirrors[i];
+        if (mirror->error == 0)
+            mirror->error = pwrite_all(mirror->fd, block, sizeof block, OFFSET_FORMAT_ROW);
+    }
+    return r < 0 ? r : slots_sync(slots);
+}
+
+int slots_get_format(const struct slots *slots, uint8_t *out, size_t size)
+{
+    uint8_t block[4 + FORMAT_ROW_MAX + SHA256_SIZE], digest[SHA256_SIZE];
+    int r = pread_all(slots->fd, block, sizeof block, OFFSET_FORMAT_ROW);
+    if (r == 0)
+        r = sha256(block, 4 + FORMAT_ROW_MAX, digest);
+    if (r < 0)
+        return r;
+    if (memcmp(digest, block + 4 + FORMAT_ROW_MAX, sizeof digest) != 0 || be32_get(block) != size)
+        return CACHE_MISS;
+    memcpy(out, block + 4, size);
+    return 0;
+}
+
 /* --- copies on other disks -------------------------------------------------------------------- */
 
 int slots_count(const struct slots *slots, uint32_t *ret_count)

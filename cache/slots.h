@@ -12,6 +12,7 @@
 #ifndef CACHE_SLOTS_H
 #define CACHE_SLOTS_H
 
+#include "base/bytes.h"
 #include "base/cleanup.h"
 #include "cache/cache.h"
 #include "cache/record.h"
@@ -67,6 +68,11 @@ void slots_close(struct slots *slots);
  * keys that are no more. -EBADMSG: the copy is of another store, or no such file.
  */
 _must_use_ int slots_mirror_attach(struct slots *slots, unsigned index, bool *ret_changed);
+/* The store's format row, which has the store key wrapped by the present master key, beside the
+ * slots and in the copies: a backup has it as it was wrapped then. Durable. */
+_must_use_ int slots_put_format(struct slots *slots, struct bytes row);
+/* CACHE_MISS: none is there, or it is damaged. */
+_must_use_ int slots_get_format(const struct slots *slots, uint8_t *out, size_t size);
 /* How many slots the file has room for. */
 _must_use_ int slots_count(const struct slots *slots, uint32_t *ret_count);
 
