@@ -25,7 +25,7 @@ class Nfs(ProgramTest):
             del cls.site.policy[key]
         cls.site.policy["affair nfs"] = {
             "purpose": "terminals", "readers": f"@{SERVER_UID}",
-            "ids": "*-cold *-blocked *-rejected *-unlisted listed-*"}
+            "ids": "*-cold *-blocked *-ended *-rejected *-unlisted listed-*"}
         cls.site.policy.update(others)
         super().configure(**more)
 
