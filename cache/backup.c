@@ -228,32 +228,48 @@ static int write_header(struct writing *writing)
     return put(writing, out, sizeof out);
 }
 
-static int write_periods(struct writing *writing, uint64_t *ret_count)
+static int write_row(struct writing *writing, enum table table, const MDB_val *key,
+                     const MDB_val *value)
+{
+    uint8_t head[BACKUP_ROW_SIZE] = {'K', 'S', 'R', 'W'};
+    be32_put(head + 4, table);
+    be32_put(head + 8, (uint32_t)key->mv_size);
+    be32_put(head + 12, (uint32_t)value->mv_size);
+    int r = put(writing, head, sizeof head);
+    if (r == 0)
+        r = put(writing, key->mv_data, key->mv_size);
+    return r < 0 ? r : put(writing, value->mv_data, value->mv_size);
+}
+
+static int write_table(struct writing *writing, enum table table, uint64_t *count)
 {
     _cleanup_transaction_ MDB_txn *transaction = NULL;
     MDB_cursor *cursor;
     MDB_val key, value;
-    uint64_t count = 0;
     int r = store_begin(writing->cache, MDB_RDONLY, &transaction);
     if (r < 0)
         return r;
-    int result = mdb_cursor_open(transaction, writing->cache->tables[TABLE_PERIODS], &cursor);
+    int result = mdb_cursor_open(transaction, writing->cache->tables[table], &cursor);
     if (result != 0)
         return store_error(result);
-    while (r == 0 && (result = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
-        uint8_t head[BACKUP_PERIOD_SIZE] = {'K', 'S', 'P', 'E'};
-        if (key.mv_size != 4 || value.mv_size > BACKUP_ROW_MAX || count == BACKUP_PERIODS_MAX)
+    while (r == 0 && *count < BACKUP_TABLE_ROWS_MAX &&
+           (result = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+        if (key.mv_size > BACKUP_KEY_MAX || value.mv_size > BACKUP_ROW_MAX)
             continue;
-        memcpy(head + 4, key.mv_data, 4);
-        be32_put(head + 8, (uint32_t)value.mv_size);
-        r = put(writing, head, sizeof head);
-        if (r == 0)
-            r = put(writing, value.mv_data, value.mv_size);
-        count++;
+        r = write_row(writing, table, &key, &value);
+        ++*count;
     }
     mdb_cursor_close(cursor);
-    *ret_count = count;
     return r < 0 ? r : result == MDB_NOTFOUND ? 0 : store_error(result);
+}
+
+static int write_tables(struct writing *writing, uint64_t *ret_count)
+{
+    int r = 0;
+    *ret_count = 0;
+    for (size_t i = 0; r == 0 && i < BACKUP_TABLE_COUNT; i++)
+        r = write_table(writing, backup_tables[i], ret_count);
+    return r;
 }
 
 /* Who can make it has the store key. */
@@ -336,9 +352,9 @@ static int write_file(struct writing *writing)
         r = write_header(writing);
     if (r == 0)
         r = write_certificates(writing);
-    trailer.periods_offset = writing->offset;
+    trailer.rows_offset = writing->offset;
     if (r == 0)
-        r = write_periods(writing, &trailer.period_count);
+        r = write_tables(writing, &trailer.row_count);
     trailer.manifest_offset = writing->offset;
     trailer.count = writing->manifest.size / BACKUP_MANIFEST_ROW_SIZE;
     if (r == 0)

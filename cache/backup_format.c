@@ -90,8 +90,8 @@ void backup_trailer_put(const struct backup_trailer *trailer, uint8_t out[BACKUP
     memcpy(out, trailer_magic, sizeof trailer_magic);
     be64_put(out + 8, trailer->manifest_offset);
     be64_put(out + 16, trailer->count);
-    be64_put(out + 24, trailer->periods_offset);
-    be64_put(out + 32, trailer->period_count);
+    be64_put(out + 24, trailer->rows_offset);
+    be64_put(out + 32, trailer->row_count);
     memcpy(out + 40, trailer->sha256, SHA256_SIZE);
     memcpy(out + 40 + SHA256_SIZE, trailer->seal, BACKUP_SEAL_SIZE);
 }
@@ -100,13 +100,13 @@ bool backup_trailer_get(const uint8_t in[BACKUP_TRAILER_SIZE], struct backup_tra
 {
     ret_trailer->manifest_offset = be64_get(in + 8);
     ret_trailer->count = be64_get(in + 16);
-    ret_trailer->periods_offset = be64_get(in + 24);
-    ret_trailer->period_count = be64_get(in + 32);
+    ret_trailer->rows_offset = be64_get(in + 24);
+    ret_trailer->row_count = be64_get(in + 32);
     memcpy(ret_trailer->sha256, in + 40, SHA256_SIZE);
     memcpy(ret_trailer->seal, in + 40 + SHA256_SIZE, BACKUP_SEAL_SIZE);
     return memcmp(in, trailer_magic, sizeof trailer_magic) == 0 &&
            ret_trailer->count <= BACKUP_COUNT_MAX &&
-           ret_trailer->period_count <= BACKUP_PERIODS_MAX;
+           ret_trailer->row_count <= BACKUP_TABLE_ROWS_MAX;
 }
 
 int backup_file_read(const struct backup_file *file, uint64_t offset, void *out, size_t size)
@@ -168,7 +168,7 @@ int backup_file_open(int fd, bool whole, struct backup_file *ret_file)
         return newer ? -EPROTONOSUPPORT : -EBADMSG;
     if (!backup_trailer_get(trailer, &file.trailer) ||
         file.trailer.manifest_offset > file.size - BACKUP_TRAILER_SIZE ||
-        file.trailer.periods_offset > file.trailer.manifest_offset ||
+        file.trailer.rows_offset > file.trailer.manifest_offset ||
         file.size - BACKUP_TRAILER_SIZE - file.trailer.manifest_offset !=
             file.trailer.count * BACKUP_MANIFEST_ROW_SIZE)
         return -EBADMSG;

@@ -2,7 +2,7 @@
  * The form of backup files (docs/recovery.md). Rows are taken out of the store as they are, sealed;
  * no key is among them, nor a name in clear. Numbers are big-endian.
  *
- *   header ‖ items ‖ periods ‖ manifest ‖ trailer
+ *   header ‖ items ‖ rows ‖ manifest ‖ trailer
  *
  * The manifest lists every certificate, with file number and offset of its newest rows and of its
  * content, so the newest file says which older ones are needed.
@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/crypto.h"
 #include "cache/record.h"
+#include "cache/store.h"
 
 #include <stdbool.h>
 
@@ -22,13 +23,14 @@ enum {
     BACKUP_HEADER_SIZE = 256,
     BACKUP_FORMAT_ROW_SIZE = 124,
     BACKUP_ITEM_SIZE = 32, /* before the rows of an item */
-    BACKUP_PERIOD_SIZE = 12,
+    BACKUP_ROW_SIZE = 16,  /* before a row that belongs to no certificate */
     BACKUP_MANIFEST_ROW_SIZE = 44,
     BACKUP_SEAL_SIZE = AEAD_NONCE_SIZE + SHA256_SIZE + AEAD_TAG_SIZE,
     BACKUP_TRAILER_SIZE = 40 + SHA256_SIZE + BACKUP_SEAL_SIZE,
-    BACKUP_ROW_MAX = 1 << 20,      /* of an entry, a verdict or a period */
+    BACKUP_ROW_MAX = 1 << 28,      /* a revocation list may be large */
     BACKUP_COUNT_MAX = 0x3fffffff, /* certificates */
-    BACKUP_PERIODS_MAX = 4096,
+    BACKUP_TABLE_ROWS_MAX = 1 << 20,
+    BACKUP_KEY_MAX = 32,
 };
 
 struct backup_header {
@@ -59,8 +61,8 @@ struct backup_row {
 
 struct backup_trailer {
     uint64_t manifest_offset, count;
-    uint64_t periods_offset, period_count;
-    uint8_t sha256[SHA256_SIZE]; /* of all before the trailer */
+    uint64_t rows_offset, row_count; /* of tables that are copied whole */
+    uint8_t sha256[SHA256_SIZE];     /* of all before the trailer */
     uint8_t seal[BACKUP_SEAL_SIZE];
 };
 
@@ -77,6 +79,10 @@ _must_use_ bool backup_row_get(const uint8_t in[BACKUP_MANIFEST_ROW_SIZE],
                                struct backup_row *ret_row);
 _must_use_ bool backup_trailer_get(const uint8_t in[BACKUP_TRAILER_SIZE],
                                    struct backup_trailer *ret_trailer);
+
+/* Tables that are copied whole: keys of retention periods, revocation lists, signers. */
+static const enum table backup_tables[] = {TABLE_PERIODS, TABLE_LISTS, TABLE_SIGNERS};
+enum { BACKUP_TABLE_COUNT = sizeof backup_tables / sizeof *backup_tables };
 
 /* A whole file that was read and agrees with itself: digest, order, bounds. */
 struct backup_file {

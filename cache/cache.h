@@ -216,6 +216,7 @@ enum cache_damage {
     CACHE_DAMAGE_NAME,  /* a name that leads nowhere, or nowhere from; mended at the start */
     CACHE_DAMAGE_SPARE, /* rows or slots that nothing names; mended at the start */
     CACHE_DAMAGE_COUNT, /* wrong totals; mended at the start */
+    CACHE_DAMAGE_TRUST, /* a revocation list or a signer */
     CACHE_DAMAGE_KINDS,
 };
 struct cache_check {

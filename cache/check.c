@@ -298,6 +298,30 @@ static int check_period(struct checking *checking, MDB_val *key, MDB_val *value)
     return r < 0 && r != -EIO ? r : 0;
 }
 
+/* Revocation lists and signers. */
+static int check_sealed(struct checking *checking, enum table table, MDB_val *key, MDB_val *value)
+{
+    size_t size;
+    _cleanup_free_ uint8_t *plain = malloc(value->mv_size + 1);
+    if (!plain)
+        return -ENOMEM;
+    int r = row_get(checking->cache, checking->transaction, table,
+                    bytes_of(key->mv_data, key->mv_size), plain, value->mv_size, &size);
+    if (r == -EIO || r == -EINVAL)
+        tell(checking, CACHE_DAMAGE_TRUST, NULL);
+    return r == -EIO || r == -EINVAL ? 0 : r;
+}
+
+static int check_list(struct checking *checking, MDB_val *key, MDB_val *value)
+{
+    return check_sealed(checking, TABLE_LISTS, key, value);
+}
+
+static int check_signer(struct checking *checking, MDB_val *key, MDB_val *value)
+{
+    return check_sealed(checking, TABLE_SIGNERS, key, value);
+}
+
 static int check_totals(struct checking *checking)
 {
     struct counters counters;
@@ -323,7 +347,8 @@ static int check_structure(struct checking *checking)
     } walks[] = {{TABLE_NAMES, check_name},     {TABLE_ENTRIES, check_entry},
                  {TABLE_RECORDS, check_record}, {TABLE_CHUNKS, check_chunk},
                  {TABLE_UNUSED, check_unused},  {TABLE_ERASURES, check_slot_row},
-                 {TABLE_PERIODS, check_period}, {TABLE_AGES, check_age}};
+                 {TABLE_PERIODS, check_period}, {TABLE_AGES, check_age},
+                 {TABLE_LISTS, check_list},     {TABLE_SIGNERS, check_signer}};
     struct counters counters = {0};
     int r = counters_get(checking->cache, checking->transaction, &counters);
     if (r < 0 && r != -EIO)

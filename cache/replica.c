@@ -1,6 +1,7 @@
 /* See cache/replica.h. */
 #include "cache/replica.h"
 
+#include "cache/backup_format.h"
 #include "cache/environment.h"
 #include "cache/format.h"
 #include "cache/rebuild.h"
@@ -15,6 +16,7 @@ struct cache_replica {
     struct cache *from;
     struct cache to;  /* an environment with tables; no keys */
     bool compared;    /* all entries were looked at once */
+    size_t tables_at; /* the transaction of ours whose small tables it has */
     uint32_t next[2]; /* where comparing goes on: ours, then theirs */
 };
 
@@ -198,6 +200,58 @@ static int copy_format(struct cache_replica *replica)
     return r < 0 ? r : store_commit(&replica->to, &to);
 }
 
+/* Rows of one table that differ or that only one side has; they are few and seldom change. */
+static int copy_table(struct cache_replica *replica, MDB_txn *from, MDB_txn *to, enum table table)
+{
+    MDB_cursor *cursor;
+    MDB_val key, value;
+    int r = 0;
+    int result = mdb_cursor_open(from, replica->from->tables[table], &cursor);
+    if (result != 0)
+        return store_error(result);
+    while (r == 0 && (result = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+        struct bytes theirs, name = bytes_of(key.mv_data, key.mv_size);
+        struct bytes ours = bytes_of(value.mv_data, value.mv_size);
+        r = store_get(&replica->to, to, table, name, &theirs);
+        if (r >= 0 && (r == CACHE_MISS || !bytes_equal(ours, theirs)))
+            r = store_put(&replica->to, to, table, name, ours);
+    }
+    mdb_cursor_close(cursor);
+    if (r < 0 || result != MDB_NOTFOUND)
+        return r < 0 ? r : store_error(result);
+    result = mdb_cursor_open(to, replica->to.tables[table], &cursor);
+    if (result != 0)
+        return store_error(result);
+    while (r == 0 && (result = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+        struct bytes ours;
+        r = store_get(replica->from, from, table, bytes_of(key.mv_data, key.mv_size), &ours);
+        if (r == CACHE_MISS)
+            r = store_error(mdb_cursor_del(cursor, 0));
+    }
+    mdb_cursor_close(cursor);
+    return r < 0 ? r : result == MDB_NOTFOUND ? 0 : store_error(result);
+}
+
+/* Keys of retention periods, revocation lists and signers; only when anything was committed. */
+static int copy_tables(struct cache_replica *replica)
+{
+    _cleanup_transaction_ MDB_txn *from = NULL;
+    _cleanup_transaction_ MDB_txn *to = NULL;
+    int r = store_begin(replica->from, MDB_RDONLY, &from);
+    if (r < 0 || mdb_txn_id(from) == replica->tables_at)
+        return r;
+    size_t at = mdb_txn_id(from);
+    r = store_begin(&replica->to, 0, &to);
+    for (size_t i = 0; r == 0 && i < BACKUP_TABLE_COUNT; i++)
+        r = copy_table(replica, from, to, backup_tables[i]);
+    mdb_txn_abort(steal_ptr(&from));
+    if (r == 0)
+        r = store_commit(&replica->to, &to);
+    if (r == 0)
+        replica->tables_at = at;
+    return r;
+}
+
 static int load_outbox(struct cache *cache, struct cache_outbox_done *done)
 {
     _cleanup_transaction_ MDB_txn *transaction = NULL;
@@ -228,6 +282,8 @@ int cache_replica_step(struct cache_replica *replica, struct cache_outbox_done *
     ret_done->count = 0;
     *ret_more = true;
     int r = copy_format(replica);
+    if (r == 0)
+        r = copy_tables(replica);
     if (r < 0)
         return r;
     if (!replica->compared)

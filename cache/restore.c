@@ -180,27 +180,49 @@ static int copy_certificates(struct restoring *restoring)
     return 0;
 }
 
-/* Format row, periods, and the wish to be rebuilt: in the first transaction, so that a restore that
- * was broken off is no store at all or one that is rebuilt. */
+static bool is_copied(uint32_t table)
+{
+    for (size_t i = 0; i < BACKUP_TABLE_COUNT; i++)
+        if (backup_tables[i] == table)
+            return true;
+    return false;
+}
+
+/* The row at *offset, which moves behind it. */
+static int copy_table_row(struct restoring *restoring, MDB_txn *transaction, uint64_t *offset)
+{
+    const struct backup_file *newest = &restoring->newest;
+    uint8_t head[BACKUP_ROW_SIZE], key[BACKUP_KEY_MAX];
+    int r = backup_file_read(newest, *offset, head, sizeof head);
+    if (r < 0)
+        return r;
+    uint32_t table = be32_get(head + 4), key_size = be32_get(head + 8);
+    uint32_t value_size = be32_get(head + 12);
+    if (memcmp(head, "KSRW", 4) != 0 || !is_copied(table) || key_size == 0 ||
+        key_size > sizeof key || value_size > BACKUP_ROW_MAX)
+        return -EBADMSG;
+    *offset += sizeof head;
+    r = backup_file_read(newest, *offset, key, key_size);
+    *offset += key_size;
+    if (r == 0)
+        r = copy_row(restoring, transaction, newest, *offset, value_size, (enum table)table,
+                     bytes_of(key, key_size));
+    *offset += value_size;
+    return r;
+}
+
+/* Format row, whole tables, and the wish to be rebuilt: in the first transaction, so that a restore
+ * that was broken off is no store at all or one that is rebuilt. */
 static int copy_head(struct restoring *restoring, MDB_txn *transaction)
 {
     const struct backup_file *newest = &restoring->newest;
-    uint64_t offset = newest->trailer.periods_offset;
+    uint64_t offset = newest->trailer.rows_offset;
     int r = store_put(&restoring->cache, transaction, TABLE_META, bytes_of("format", 6),
                       bytes_of(restoring->format_row, sizeof restoring->format_row));
     if (r == 0)
         r = rebuild_ask(&restoring->cache, transaction);
-    for (uint64_t i = 0; r == 0 && i < newest->trailer.period_count; i++) {
-        uint8_t head[BACKUP_PERIOD_SIZE];
-        r = backup_file_read(newest, offset, head, sizeof head);
-        uint32_t size = r == 0 ? be32_get(head + 8) : 0;
-        if (r == 0 && (memcmp(head, "KSPE", 4) != 0 || size > BACKUP_ROW_MAX))
-            r = -EBADMSG;
-        if (r == 0)
-            r = copy_row(restoring, transaction, newest, offset + sizeof head, size, TABLE_PERIODS,
-                         bytes_of(head + 4, 4));
-        offset += sizeof head + size;
-    }
+    for (uint64_t i = 0; r == 0 && i < newest->trailer.row_count; i++)
+        r = copy_table_row(restoring, transaction, &offset);
     return r;
 }
 

@@ -265,6 +265,7 @@ static const char *damage_text(enum cache_damage what)
         [CACHE_DAMAGE_NAME] = "name without entry, or entry without name",
         [CACHE_DAMAGE_SPARE] = "rows or slots that nothing names",
         [CACHE_DAMAGE_COUNT] = "totals",
+        [CACHE_DAMAGE_TRUST] = "revocation list or signer: read the lists anew",
     };
     return texts[what];
 }
