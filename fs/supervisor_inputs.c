@@ -195,6 +195,15 @@ int supervisor_inputs_claim(struct supervisor_inputs *inputs)
 
 int supervisor_inputs_pretend(struct supervisor_inputs *inputs)
 {
+    const char *const directories[] = {inputs->config.mount.state_directory,
+                                       inputs->config.backup.ledger, inputs->config.replica.path};
+    for (size_t i = 0; i < sizeof directories / sizeof directories[0]; i++) {
+        int code = *directories[i]
+                       ? supervisor_state_check(directories[i], &inputs->accounts.rooms[ROOM_MOUNT])
+                       : 0;
+        if (code != 0)
+            return code;
+    }
     inputs->state_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
     inputs->open_files_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     inputs->control.fd = open("/dev/null", O_RDWR | O_CLOEXEC);

@@ -8,6 +8,7 @@
 #include "fs/supervisor_exit.h"
 #include "fs/supervisor_inventory.h"
 #include "fs/supervisor_options.h"
+#include "fs/supervisor_state.h"
 #include "fs/survivors.h"
 
 #include <fcntl.h>
@@ -152,6 +153,8 @@ static int settle_task(const struct supervisor_options *options, struct supervis
     int code = take_place(options, task);
     if (code == 0)
         code = settle();
+    if (code == 0 && task->resumed)
+        supervisor_state_await(task->inputs->config.mount.state_directory);
     if (code == 0)
         code = supervisor_inputs_claim(task->inputs);
     if (code == 0 && supervisor_daemon_log(options->foreground, &task->log_fd) < 0)

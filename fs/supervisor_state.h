@@ -12,5 +12,9 @@
  */
 _must_use_ int supervisor_state_open(const char *path, const struct child_identity *owner,
                                      int *ret_fd);
+/* Whether that would work, as far as it can be told without making or locking anything. */
+_must_use_ int supervisor_state_check(const char *path, const struct child_identity *owner);
+/* Waits for a kosekifs-mount that still ends, after its supervisor crashed. */
+void supervisor_state_await(const char *path);
 
 #endif

@@ -296,6 +296,8 @@ class Replaced(SystemTest):
         self.refused("fuse_threads", "many")
         self.configure(**{"trust.anchors": self.site.directory / "nowhere.pem"})
         self.refused("nowhere.pem")
+        self.configure(**{"backup.ledger": self.site.directory / "nowhere" / "ledger"})
+        self.refused("nowhere")
 
     def test_what_needs_a_new_mount(self):
         self.addCleanup(self.configure)
