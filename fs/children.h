@@ -36,6 +36,7 @@ struct child {
     bool was_ready;               /* when absent: whether it came so far */
     bool retired;                 /* it was to be replaced, in order */
     bool condemned;               /* we ended it ourselves: that is its fault */
+    unsigned early;               /* how often in a row it ended before it was ready */
     unsigned faults;              /* how often in a row it ended by its own fault */
     struct confine_report report; /* since it is ready; of schema: to be, when started */
 };

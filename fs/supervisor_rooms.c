@@ -230,11 +230,11 @@ void rooms_set_ready(struct rooms *rooms, struct child *child)
 
 static bool is_fault(const struct child *child, int status)
 {
-    if (!child->was_ready || child->condemned)
+    bool by_others =
+        WIFSIGNALED(status) && (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGTERM);
+    if (child->condemned)
         return true;
-    if (WIFEXITED(status))
-        return WEXITSTATUS(status) != 0;
-    return WTERMSIG(status) != SIGKILL && WTERMSIG(status) != SIGTERM;
+    return !by_others && (!child->was_ready || !WIFEXITED(status) || WEXITSTATUS(status) != 0);
 }
 
 /* Several that fell together shall not rise together each time. */
@@ -252,6 +252,11 @@ int64_t rooms_schedule_restart(struct child *child, int status)
     int64_t delay_ms = ROOMS_DELAY_KILLED_MS;
     if (now_ms - child->started_ms >= ROOMS_STABLE_MS)
         child->faults = 0;
+    /* Memory may be too short for it to start: less and less often. */
+    child->early = child->was_ready                 ? 0
+                   : child->early < ROOMS_EARLY_MAX ? child->early + 1
+                                                    : child->early;
+    delay_ms <<= child->early;
     if (is_fault(child, status)) {
         delay_ms = ROOMS_DELAY_FIRST_MS;
         for (unsigned i = 0; i < child->faults && delay_ms < ROOMS_DELAY_MAX_MS; i++)

@@ -56,8 +56,8 @@ void rooms_send_mounted(struct child *child, const struct room_mounted *mounted,
 
 /*
  * A child ended with this status of waitpid(2) and shall come back: sets the time for it, which is
- * returned in ms from now. Its own fault is to end before it was ready, with a status, by a signal
- * other than SIGKILL and SIGTERM, or by us because it misbehaved.
+ * returned in ms from now. Its own fault is to end by itself before it was ready, with a status, by
+ * a signal other than SIGKILL and SIGTERM, or by us because it misbehaved.
  */
 int64_t rooms_schedule_restart(struct child *child, int status);
 
