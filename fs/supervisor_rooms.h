@@ -14,7 +14,8 @@ enum {
     ROOMS_MAX = 2 * VERIFY_WORKER_MAX + 3,
     ROOMS_READY_MS = 30000,        /* to become ready */
     ROOMS_MOUNT_READY_MS = 120000, /* kosekifs-mount checks its store */
-    ROOMS_DELAY_KILLED_MS = 10,    /* after an end that was not its fault */
+    ROOMS_DELAY_KILLED_MS = 10,    /* after an end that was not its fault; doubled when not ready */
+    ROOMS_EARLY_MAX = 7,
     ROOMS_DELAY_FIRST_MS = 100, /* after a fault; doubled with each in a row, spread by a quarter */
     ROOMS_DELAY_MAX_MS = 10000,
     ROOMS_STABLE_MS = 60000, /* after this long an end is no repetition of the last */
