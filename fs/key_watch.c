@@ -132,7 +132,8 @@ static void take_status(struct key_watch *watch, const struct keys_status *statu
     alert_certificate(watch, status->not_after_s);
 }
 
-static void ask(struct key_watch *watch, bool last)
+/* True if it answered. */
+static bool ask(struct key_watch *watch, bool last)
 {
     struct keys_status status;
     int r = keys_client_status(watch->keys, watch->asked ? watch->instance : 0, &watch->recorded,
@@ -148,6 +149,7 @@ static void ask(struct key_watch *watch, bool last)
     if (r == 0)
         watch->status = status;
     pthread_mutex_unlock(&watch->lock);
+    return r == 0;
 }
 
 /* False when it is time to end. */
@@ -168,11 +170,14 @@ static bool pause_between(struct key_watch *watch)
 static void *run(void *argument)
 {
     struct key_watch *watch = argument;
+    bool up;
     do
-        ask(watch, false);
+        up = ask(watch, false);
     while (pause_between(watch));
-    ask(watch, true);
-    ask(watch, true); /* tells that the last uses are on record */
+    /* The second tells that the last uses are on record. Of one that did not answer nothing can be
+     * had, and whoever ends us does not wait long. */
+    if (up && ask(watch, true))
+        (void)ask(watch, true);
     return NULL;
 }
 

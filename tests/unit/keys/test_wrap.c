@@ -140,6 +140,54 @@ static void test_generations(void **state)
     EVP_PKEY_free(tls_key);
 }
 
+/* Counts of what was done, and what the last asker had on record. */
+static void test_status(void **state)
+{
+    (void)state;
+    EVP_PKEY *tls_key = new_ec_key("P-256");
+    struct keys_process process = {0};
+    struct keys_client *client;
+    struct keys_status first, second;
+    uint8_t key[AEAD_KEY_SIZE], wrapped[KEYS_WRAPPED_SIZE], signature[KEYS_SIGNATURE_SIZE];
+    uint8_t public_key[KEYS_PUBLIC_KEY_SIZE];
+    const struct keys_uses none = {0};
+    assert_int_equal(keys_client_new(&client), 0);
+    keys_process_start(&process, tls_key);
+    keys_client_connect(client, keys_process_peer(&process, ROOM_MOUNT));
+    assert_int_equal(keys_client_status(client, 0, &none, &first), 0);
+    assert_true(first.instance != 0);
+    assert_memory_equal(&first.uses, &none, sizeof none);
+    assert_int_equal(first.master_source, KEYS_IN_FILE);
+    assert_int_equal(first.token, KEYS_TOKEN_UNUSED);
+    assert_int_equal(first.generation_count, 1);
+    assert_true(first.not_after_s > clock_realtime_s());
+
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(keys_client_generate(client, aad, sizeof aad, key, wrapped), 0);
+    assert_int_equal(keys_client_unwrap(client, aad, sizeof aad, wrapped, key), 0);
+    assert_int_equal(keys_client_unwrap(client, aad, 1, wrapped, key), -EBADMSG);
+    assert_int_equal(keys_client_sign_checkpoint(client, "x", 1, signature, public_key), 0);
+    assert_int_equal(keys_client_status(client, first.instance, &first.uses, &second), 0);
+    const struct keys_uses expected = {.wrapped = 3, .unwrapped = 1, .failed = 1, .checkpoints = 1};
+    assert_memory_equal(&second.uses, &expected, sizeof expected);
+    assert_memory_equal(&second.recorded, &none, sizeof none);
+
+    /* Kept for whoever asks next, and of this life only. */
+    assert_int_equal(keys_client_status(client, second.instance, &second.uses, &second), 0);
+    assert_int_equal(keys_client_status(client, second.instance + 1, &none, &second), 0);
+    assert_memory_equal(&second.recorded, &expected, sizeof expected);
+    keys_process_stop(&process);
+    keys_process_start(&process, tls_key);
+    keys_client_connect(client, keys_process_peer(&process, ROOM_MOUNT));
+    assert_int_equal(keys_client_status(client, second.instance, &second.uses, &first), 0);
+    assert_true(first.instance != second.instance);
+    assert_memory_equal(&first.uses, &none, sizeof none);
+    assert_memory_equal(&first.recorded, &none, sizeof none);
+    keys_process_stop(&process);
+    keys_client_free(client);
+    EVP_PKEY_free(tls_key);
+}
+
 static void test_signs_checkpoints(void **state)
 {
     (void)state;
@@ -208,6 +256,9 @@ static void test_refuses_other_questions(void **state)
         {KEYS_REWRAP, 131},
         {KEYS_REWRAPPED, 68},
         {KEYS_LIST, 1},
+        {KEYS_ASK_STATUS, 0},
+        {KEYS_ASK_STATUS, sizeof(struct keys_ask_status) + 1},
+        {KEYS_STATUS, sizeof(struct keys_status)},
         {KEYS_GENERATED, 100},
         {ROOM_SETUP, 0},
         {ROOM_PEER, 8},
@@ -427,7 +478,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_round_trip),       cmocka_unit_test(test_refuses_other_questions),
         cmocka_unit_test(test_believes_no_liar), cmocka_unit_test(test_survives_lost_connections),
         cmocka_unit_test(test_turns_are_taken),  cmocka_unit_test(test_signs_checkpoints),
-        cmocka_unit_test(test_generations),
+        cmocka_unit_test(test_generations),      cmocka_unit_test(test_status),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
