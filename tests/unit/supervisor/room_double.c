@@ -180,6 +180,7 @@ static void ask_to_kill_verify(void)
 static void misbehave(void)
 {
     static const struct room_peer itself = {.role = ROOM_MOUNT};
+    static const struct room_peer keys = {.role = ROOM_KEYS};
     static const struct room_peer schema = {.role = ROOM_SCHEMA, .index = VERIFY_WORKER_MAX};
     static struct alert_message alert = {.alert = {.id = 7,
                                                    .count = 1,
@@ -199,6 +200,8 @@ static void misbehave(void)
     if (is("reload-more") && ipc_send(ROOM_FD, ROOM_RELOAD, 0, "x", 1, NULL, 0) < 0)
         abort();
     if (is("kill-schema") && ipc_send(ROOM_FD, ROOM_KILL, 0, &schema, sizeof schema, NULL, 0) < 0)
+        abort();
+    if (is("retire-keys") && ipc_send(ROOM_FD, ROOM_RETIRE, 0, &keys, sizeof keys, NULL, 0) < 0)
         abort();
     if (is("garbage") && send(ROOM_FD, "garbage", 7, 0) < 0)
         abort();
@@ -293,6 +296,8 @@ int main(void)
         room_fail("%s", behaviour + 5);
     if (is("mute"))
         pause();
+    if (is("odd-ready"))
+        send_text(ROOM_READY, "?");
     if (room_send_ready(&report) < 0)
         return 1;
     misbehave();
