@@ -1,7 +1,9 @@
 """Each caller sees and opens what the policy gives him."""
 
+import subprocess
+
 import testbed
-from system.scene import SystemTest
+from system.scene import GOOD, SystemTest, build_directory
 
 
 class Affairs(SystemTest):
@@ -75,6 +77,40 @@ class Affairs(SystemTest):
         trail += b"".join(p.read_bytes() for p in (self.site.directory / "state").rglob("*/*.jsonl"))
         self.assertIn(b"P1.pdf", trail)
         self.assertIn(b"61155", trail)
+
+
+class FewAmongMany(SystemTest):
+    """Who may list few of many certificates gets them all, in replies that are bounded."""
+
+    COUNT = 3000   # several times what is looked at for one reply
+
+    @classmethod
+    def configure(cls):
+        cls.site.policy["affair few"] = {"purpose": "few", "readers": "61150", "ids": "filled-*99"}
+        cls.site.policy["affair last"] = {"purpose": "last", "readers": "61151",
+                                          "ids": f"filled-*{cls.COUNT - 1}"}
+        cls.site.policy["affair none"] = {"purpose": "none", "readers": "61152", "ids": "Z*"}
+        super().configure()
+
+    def test_listings_are_whole(self):
+        self.assertReads(self.reader, GOOD)
+        self.site.stop()
+        with open(self.site.directory / "keys" / "master.key", "rb") as key:
+            subprocess.run(["eatmydata", build_directory() / "tests" / "consumers" / "fill-store",
+                            self.site.directory / "state", str(1 << 30), str(self.COUNT)],
+                           user=testbed.ROOM_USERS["mount"], group=testbed.ROOM_USERS["mount"],
+                           extra_groups=[], stdin=key, check=True)
+        self.site.start()
+        everything = self.reader.list()
+        self.assertEqual(len(everything), self.COUNT + 1)
+        for uid, ending in ((61150, "99.pdf"), (61151, f"{self.COUNT - 1}.pdf"), (61152, "none"),
+                            (61153, "nobody")):
+            with self.subTest(uid=uid):
+                reader = self.site.reader(uid, groups=())
+                expected = [name for name in everything if name.endswith(ending)]
+                self.assertEqual(reader.list(), expected)
+                found = self.assertOk(reader.run("find", ".", "-type", "f", "-printf", "%f\\n"))
+                self.assertEqual(sorted(found.decode().split()), expected)
 
 
 class Audit(SystemTest):
