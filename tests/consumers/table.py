@@ -96,6 +96,9 @@ class ProgramTest(SystemTest):
     """Runs rows; each test method is one program, each state a subtest."""
 
     serve_all = False
+    # What a HEAD said counts so long: a busy machine may take seconds from a program's look to its
+    # open.
+    settings = {"mount.entry_timeout": "20s"}
 
     @classmethod
     def setUpClass(cls):

@@ -21,7 +21,7 @@ PROGRAMS = [
 @one_test_each(PROGRAMS)
 class Samba(ProgramTest):
     full_only = True
-    settings = {"mount.open_timeout": "6s", "link.connect_timeout": "2s"}
+    settings = {**ProgramTest.settings, "mount.open_timeout": "6s", "link.connect_timeout": "2s"}
 
     @classmethod
     def setUpClass(cls):
