@@ -137,7 +137,7 @@ void flight_add_waiter(struct flight *flight, struct waiter *waiter)
     flight->waiters = waiter;
 }
 
-/* Each look costs about 15 µs: ten thousand programs that a timer disturbs must not cost us all the
+/* Each look costs about 25 µs: ten thousand programs that a timer disturbs must not cost us all the
  * time there is. */
 static bool waiter_ended(struct waiter *waiter, int64_t now_ms)
 {

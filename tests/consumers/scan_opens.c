@@ -1,6 +1,6 @@
 /*
- * A virus scanner as far as the kernel sees one: asked before each open in a mount, it gets the file
- * opened on its own behalf and says yes. usage: scan-opens MOUNT_POINT
+ * A virus scanner as far as the kernel sees one: asked before each open in a mount, it gets the
+ * file opened on its own behalf and says yes. usage: scan-opens MOUNT_POINT
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,8 +11,8 @@ int main(int count, char **arguments)
 {
     int group = fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC, O_RDONLY | O_LARGEFILE);
     if (count != 2 || group < 0 ||
-        fanotify_mark(group, FAN_MARK_ADD | FAN_MARK_MOUNT, FAN_OPEN_PERM, AT_FDCWD,
-                      arguments[1]) < 0) {
+        fanotify_mark(group, FAN_MARK_ADD | FAN_MARK_MOUNT, FAN_OPEN_PERM, AT_FDCWD, arguments[1]) <
+            0) {
         perror("fanotify");
         return 1;
     }
