@@ -172,6 +172,8 @@ class Killed(TrailTest):
 class DiskFull(TrailTest):
     """The state directory on a small ext4 of its own."""
 
+    settings = {**TrailTest.settings, "retention.headroom": "2M"}
+
     @classmethod
     def configure(cls, **more):
         image = cls.site.directory / "state.img"
