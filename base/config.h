@@ -29,6 +29,8 @@
     X(MILLISECONDS, lookup_timeout, 0, "2s", 10, 60000,                                            \
       "deadline of a look-up at the link system")                                                  \
     X(MILLISECONDS, open_timeout, 0, "60s", 100, 3600000, "deadline of an open that fetches")      \
+    X(MILLISECONDS, ready_timeout, 0, "10m", 1000, 3600000,                                        \
+      "how long a certificate is asked for while the link system prepares it")                     \
     X(MILLISECONDS, verify_timeout, 0, "10s", 100, 600000, "deadline of one verification")         \
     X(MILLISECONDS, silence_max, 0, "30s", 500, 3600000,                                           \
       "a process of kosekifs that does not answer the supervisor for so long is replaced")         \
@@ -38,7 +40,14 @@
       "how long an answer 404 or 410 of the link system is remembered")                            \
     X(NUMBER, body_max, 0, "32M", 1024, 1073741824, "largest certificate in bytes")                \
     X(NUMBER, waiters_max, 0, "20000", 1, 1000000, "requests that may wait at one time")           \
+    X(NUMBER, waiters_share, 0, "75", 1, 100, "per cent of them that one user may take")           \
     X(NUMBER, fetches_max, 0, "8", 1, 64, "certificates fetched at one time")                      \
+    X(NUMBER, partials_max, 0, "1G", 0, 17592186044416,                                            \
+      "bytes kept of bodies that are still on their way; 0 = none")                                \
+    X(MILLISECONDS, partial_timeout, 0, "24h", 1000, 2592000000,                                   \
+      "after this time without another byte they are erased")                                      \
+    X(MILLISECONDS, line_window, 0, "30s", 1000, 3600000,                                          \
+      "time over which the line to the link system is measured")                                   \
     X(NUMBER, fuse_threads, 0, "4", 1, 64, "threads that answer the kernel")                       \
     X(NUMBER, verify_workers, 0, "2", 1, 16, "processes that verify")                              \
     X(NUMBER, verify_documents, 0, "1000", 1, 1000000000,                                          \
@@ -134,6 +143,10 @@ enum { CONFIG_LINK_URLS_MAX = 8 };
     X(NUMBER, opens, 0, "1000", 1, 1000000000, "opens by one user that are unusually many")        \
     X(NUMBER, verification, 0, "5", 1, 1000000, "failed verifications that are a disturbance")     \
     X(BOOL, root, 0, "yes", 0, 0, "an open by uid 0 is an alert")                                  \
+    X(NUMBER, throughput, 0, "0", 0, 17179869184,                                                  \
+      "bytes/s that the line to the link system shall have when in use; 0 = not watched")          \
+    X(MILLISECONDS, queueing, 0, "0", 0, 3600000,                                                  \
+      "time that fetches may wait for a place at it on average; 0 = not watched")                  \
     X(MILLISECONDS, quiet, 0, "1h", 1000, 604800000, "the same alert is told once in this time")   \
     X(NUMBER, told_max, 0, "60", 1, 100000, "alerts told in an hour at most")                      \
     X(MILLISECONDS, certificate, 0, "720h", 0, 31536000000,                                        \

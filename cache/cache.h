@@ -53,8 +53,9 @@ struct cache_keyring {
 struct cache_settings {
     int directory_fd; /* stays the caller's; mode 0700 */
     uint64_t map_size;
-    uint64_t quota;    /* bytes of plaintext; 0 = none */
-    uint64_t headroom; /* bytes of the disk that admissions leave free; 0 = a little */
+    uint64_t quota;        /* bytes of plaintext; 0 = none */
+    uint64_t headroom;     /* bytes of the disk that admissions leave free; 0 = a little */
+    uint64_t partials_max; /* bytes of partial bodies */
     struct cache_keyring keyring;
     /* Directories with copies of the file of keys, on other disks: the ledger that backups cannot
      * be read without, and the replica. They stay the caller's. */
@@ -125,6 +126,35 @@ _must_use_ int cache_find_inode(struct cache *cache, uint32_t inode,
 _must_use_ int cache_upsert(struct cache *cache, const struct certname *name, uint64_t size,
                             int64_t modified_s, const char *validator, int64_t now_ns,
                             struct cache_entry *ret_entry);
+
+/*
+ * The beginning of a body that is still on its way, kept so that neither cut nor crash costs it.
+ * Encrypted as content is, under a data key of its own; no call yields it but cache_partial_load(),
+ * and what that yields is unverified and goes back to transport.
+ */
+struct cache_partial {
+    uint64_t size; /* of the whole body */
+    uint64_t held;
+    int64_t updated_at_s;
+    char validator[CACHE_VALIDATOR_MAX]; /* opaque to cache */
+};
+_must_use_ int cache_partial_find(struct cache *cache, const struct certname *name,
+                                  struct cache_partial *ret_partial); /* CACHE_MISS */
+/*
+ * Adds a piece, durably; offset 0 begins anew in place of what is there. The name must have an
+ * entry (-ENOENT). -ESTALE: not where what is kept ends, or of another version. -ENOSPC: disk,
+ * map, or the ceiling of all partial bodies.
+ */
+_must_use_ int cache_partial_append(struct cache *cache, const struct certname *name,
+                                    const char *validator, uint64_t size, uint64_t offset,
+                                    struct bytes piece, int64_t now_s);
+/* CACHE_MISS; -EFBIG: more than `size`; -EIO: damaged, and `out` is zeroed. */
+_must_use_ int cache_partial_load(struct cache *cache, const struct certname *name, uint8_t *out,
+                                  size_t size, size_t *ret_size);
+/* Crypto-erasure. CACHE_MISS. */
+_must_use_ int cache_partial_drop(struct cache *cache, const struct certname *name);
+/* The same for all that were last added to before this time. */
+_must_use_ int cache_partial_expire(struct cache *cache, int64_t before_s, unsigned *ret_count);
 
 /*
  * Encrypts and stores, in one durable transaction with the verdict. keep_until_s (0 = no end) says

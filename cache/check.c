@@ -3,6 +3,7 @@
  * then names, spare rows, slots and totals, which must fit one another, in one transaction that
  * only walks over keys.
  */
+#include "cache/partials.h"
 #include "cache/periods.h"
 #include "cache/rebuild.h"
 #include "cache/stored.h"
@@ -322,6 +323,21 @@ static int check_signer(struct checking *checking, MDB_val *key, MDB_val *value)
     return check_sealed(checking, TABLE_SIGNERS, key, value);
 }
 
+static int check_partial(struct checking *checking, MDB_val *key, MDB_val *value)
+{
+    uint32_t slot;
+    (void)value;
+    int r =
+        key->mv_size == sizeof(struct number_key)
+            ? partial_slot(checking->cache, checking->transaction, be32_get(key->mv_data), &slot)
+            : -EIO;
+    if (r == 0)
+        name_slot(checking, slot);
+    else
+        tell(checking, CACHE_DAMAGE_SPARE, NULL);
+    return r < 0 && r != -EIO ? r : 0;
+}
+
 static int check_totals(struct checking *checking)
 {
     struct counters counters;
@@ -344,11 +360,12 @@ static int check_structure(struct checking *checking)
     static const struct {
         enum table table;
         check_row *row;
-    } walks[] = {{TABLE_NAMES, check_name},     {TABLE_ENTRIES, check_entry},
-                 {TABLE_RECORDS, check_record}, {TABLE_CHUNKS, check_chunk},
-                 {TABLE_UNUSED, check_unused},  {TABLE_ERASURES, check_slot_row},
-                 {TABLE_PERIODS, check_period}, {TABLE_AGES, check_age},
-                 {TABLE_LISTS, check_list},     {TABLE_SIGNERS, check_signer}};
+    } walks[] = {{TABLE_NAMES, check_name},      {TABLE_ENTRIES, check_entry},
+                 {TABLE_RECORDS, check_record},  {TABLE_CHUNKS, check_chunk},
+                 {TABLE_UNUSED, check_unused},   {TABLE_ERASURES, check_slot_row},
+                 {TABLE_PERIODS, check_period},  {TABLE_AGES, check_age},
+                 {TABLE_LISTS, check_list},      {TABLE_SIGNERS, check_signer},
+                 {TABLE_PARTIALS, check_partial}};
     struct counters counters = {0};
     int r = counters_get(checking->cache, checking->transaction, &counters);
     if (r < 0 && r != -EIO)

@@ -15,15 +15,15 @@
 
 enum {
     READER_MAX = 512, /* threads that may read at one time */
-    TABLE_MAX = 16,
+    TABLE_MAX = 24,
 };
 
 static const char *const table_names[TABLE_COUNT] = {
-    [TABLE_META] = "meta",         [TABLE_NAMES] = "names",   [TABLE_ENTRIES] = "entries",
-    [TABLE_RECORDS] = "records",   [TABLE_CHUNKS] = "chunks", [TABLE_VERDICTS] = "verdicts",
-    [TABLE_ERASURES] = "erasures", [TABLE_UNUSED] = "unused", [TABLE_OUTBOX] = "outbox",
-    [TABLE_PERIODS] = "periods",   [TABLE_AGES] = "ages",     [TABLE_LISTS] = "lists",
-    [TABLE_SIGNERS] = "signers",
+    [TABLE_META] = "meta",         [TABLE_NAMES] = "names",       [TABLE_ENTRIES] = "entries",
+    [TABLE_RECORDS] = "records",   [TABLE_CHUNKS] = "chunks",     [TABLE_VERDICTS] = "verdicts",
+    [TABLE_ERASURES] = "erasures", [TABLE_UNUSED] = "unused",     [TABLE_OUTBOX] = "outbox",
+    [TABLE_PERIODS] = "periods",   [TABLE_AGES] = "ages",         [TABLE_LISTS] = "lists",
+    [TABLE_SIGNERS] = "signers",   [TABLE_PARTIALS] = "partials", [TABLE_PIECES] = "pieces",
 };
 
 int environment_check_directory(int directory_fd, char *ret_message)

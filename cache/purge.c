@@ -4,6 +4,7 @@
  */
 #include "cache/erasure.h"
 #include "cache/outbox.h"
+#include "cache/partials.h"
 #include "cache/rebuild.h"
 #include "cache/space.h"
 
@@ -34,10 +35,13 @@ static int begin_purge(struct cache *cache, const struct certname *name)
         r = entry_get_name(cache, transaction, name, &row);
     if (r != 0)
         return r;
-    if (!entry_has_content(&row.entry))
-        return CACHE_MISS;
-    if (row.entry.held)
+    if (entry_has_content(&row.entry) && row.entry.held)
         return -EBUSY;
+    int partial = partial_erase(cache, transaction, row.entry.inode);
+    if (partial < 0)
+        return partial;
+    if (!entry_has_content(&row.entry))
+        return partial == CACHE_MISS ? CACHE_MISS : store_commit(cache, &transaction);
     r = counters_get(cache, transaction, &counters);
     if (r == 0)
         r = drop_content(cache, transaction, &counters, &row);
@@ -145,6 +149,8 @@ static int begin_forget(struct cache *cache, const struct certname *name)
         r = drop_content(cache, transaction, &counters, &row);
     counters.known -= counters.known > 0;
     if (r == 0)
+        r = partial_erase(cache, transaction, inode);
+    if (r >= 0)
         r = delete_rows(cache, transaction, name, inode);
     if (r == 0)
         r = counters_put(cache, transaction, &counters);

@@ -357,7 +357,9 @@ static int put_unused(struct rebuild *rebuild)
 
 static int begin(struct rebuild *rebuild)
 {
-    static const enum table tables[] = {TABLE_NAMES, TABLE_AGES, TABLE_UNUSED};
+    /* Partial bodies are worth less than the doubt about their slots. */
+    static const enum table tables[] = {TABLE_NAMES, TABLE_AGES, TABLE_UNUSED, TABLE_PARTIALS,
+                                        TABLE_PIECES};
     _cleanup_transaction_ MDB_txn *transaction = NULL;
     struct cache *cache = rebuild->cache;
     struct counters old;

@@ -23,6 +23,7 @@ static int new_cache(const struct cache_settings *settings, struct cache **ret_c
     cache->map_size = settings->map_size;
     cache->quota = settings->quota;
     cache->headroom = settings->headroom;
+    cache->partials_max = settings->partials_max;
     cache->outbox = settings->outbox;
     cache->keyring = settings->keyring;
     cache->directory_fd = fcntl(settings->directory_fd, F_DUPFD_CLOEXEC, 0);

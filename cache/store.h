@@ -22,19 +22,21 @@
 
 /* The numbers go on disk, into the seals of rows. */
 enum table {
-    TABLE_META = 0,     /* "format": plain; "counters": sealed */
-    TABLE_NAMES = 1,    /* name -> inode */
-    TABLE_ENTRIES = 2,  /* inode -> sealed entry */
-    TABLE_RECORDS = 3,  /* inode -> record header; the stored certificates */
-    TABLE_CHUNKS = 4,   /* inode, version, chunk -> sealed chunk */
-    TABLE_VERDICTS = 5, /* inode -> verdict, sealed by the data key or, rejected, as a row */
-    TABLE_ERASURES = 6, /* slot -> what is being erased */
-    TABLE_UNUSED = 7,   /* slot -> nothing, sealed: slots that no record names */
-    TABLE_OUTBOX = 8,   /* inode -> the last change a replica has not been told of */
-    TABLE_PERIODS = 9,  /* period -> slot of its key, and how many records need it */
-    TABLE_AGES = 10,    /* time of last use, inode -> nothing: content, oldest first */
-    TABLE_LISTS = 11,   /* digest of the scope -> revocation list */
-    TABLE_SIGNERS = 12, /* digest of the certificate -> signer and what was seen revoked */
+    TABLE_META = 0,      /* "format": plain; "counters": sealed */
+    TABLE_NAMES = 1,     /* name -> inode */
+    TABLE_ENTRIES = 2,   /* inode -> sealed entry */
+    TABLE_RECORDS = 3,   /* inode -> record header; the stored certificates */
+    TABLE_CHUNKS = 4,    /* inode, version, chunk -> sealed chunk */
+    TABLE_VERDICTS = 5,  /* inode -> verdict, sealed by the data key or, rejected, as a row */
+    TABLE_ERASURES = 6,  /* slot -> what is being erased */
+    TABLE_UNUSED = 7,    /* slot -> nothing, sealed: slots that no record names */
+    TABLE_OUTBOX = 8,    /* inode -> the last change a replica has not been told of */
+    TABLE_PERIODS = 9,   /* period -> slot of its key, and how many records need it */
+    TABLE_AGES = 10,     /* time of last use, inode -> nothing: content, oldest first */
+    TABLE_LISTS = 11,    /* digest of the scope -> revocation list */
+    TABLE_SIGNERS = 12,  /* digest of the certificate -> signer and what was seen revoked */
+    TABLE_PARTIALS = 13, /* inode -> sealed: the beginning of a body on its way */
+    TABLE_PIECES = 14,   /* inode, slot generation, number -> sealed piece of it */
     TABLE_COUNT,
     TABLE_NEW_IN_2 = TABLE_PERIODS, /* tables from here on are not in format 1 */
 };
@@ -47,8 +49,10 @@ struct cache {
     size_t page_size;
     uint64_t map_size;
     uint64_t quota;
-    uint64_t headroom; /* bytes of the disk that admissions leave free */
-    bool outbox;       /* somebody reads it */
+    uint64_t headroom;      /* bytes of the disk that admissions leave free */
+    bool outbox;            /* somebody reads it */
+    uint64_t partials_max;  /* bytes of partial bodies that are kept */
+    uint64_t partial_bytes; /* as they are; the writing thread */
     struct cache_keyring keyring;
     uint8_t store_id[STORE_ID_SIZE];
     struct data_key store_key;

@@ -83,8 +83,10 @@ struct json *control_fetch(const struct control_call *call, bool *ret_later)
     struct fetching *fetching = calloc(1, sizeof *fetching);
     if (!fetching)
         return NULL;
-    *fetching = (struct fetching){
-        .waiter.complete = looked_up, .control = call->control, .fs = call->fs, .peer = call->peer};
+    *fetching = (struct fetching){.waiter = {.complete = looked_up, .uid = call->caller->uid},
+                                  .control = call->control,
+                                  .fs = call->fs,
+                                  .peer = call->peer};
     int error = begin(fetching, &name, again, reason);
     if (!error) {
         *ret_later = true;

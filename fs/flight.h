@@ -20,6 +20,7 @@
 
 #include <stdint.h>
 #include <sys/queue.h>
+#include <sys/types.h>
 
 enum flight_kind { FLIGHT_LOOKUP, FLIGHT_CONTENT };
 
@@ -39,6 +40,7 @@ struct flight {
     enum flight_kind kind;
     enum flight_stage stage;
     uint64_t id;
+    uid_t uid;                  /* who began it */
     TAILQ_ENTRY(flight) queued; /* in the one queue its stage has */
     struct waiter *waiters;
     int64_t started_ms, deadline_ms;
@@ -54,6 +56,19 @@ struct flight {
     unsigned verify_tries;  /* that ended without a verdict, as far as the document may be why */
     unsigned verify_killed; /* … because somebody else ended the process */
     bool wants_fresh;       /* goes to a process that has seen no other document */
+    /* At the link. */
+    int64_t queued_ms, sent_ms;
+    bool placed;    /* has one of the places there */
+    bool preparing; /* the link system has it made, and is asked again at: */
+    int64_t ask_again_ms;
+    bool cancelled; /* the link was told so */
+    /* The beginning of the body in the store (provide_partial.c). */
+    bool keep;        /* there is a strong validator, and storing works */
+    bool resuming;    /* FLIGHT_LOADING: what is stored goes into the memory file */
+    bool storing;     /* a piece is on its way to the store */
+    bool last_stored; /* … the last one: nobody waits any more */
+    bool continued;   /* the link was given a beginning: of this fetch or an earlier one */
+    uint64_t partial; /* bytes stored */
     struct verdict *verdict;
     struct outcome outcome;
 };

@@ -445,6 +445,7 @@ static void start(struct program *program, struct ipc_message *message)
     int *fds = message->fds;
     fs->config = &program->setup.mount;
     fs->waivers = &program->setup.waivers;
+    fs->alerting = &program->setup.alerts;
     fs->started_s = clock_realtime_s();
     pthread_mutex_init(&fs->relaxed_lock, NULL);
     fs->why = why_new();

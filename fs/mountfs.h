@@ -37,6 +37,7 @@ enum { MOUNTFS_RELAXED_MAX = 2048 };
 struct mountfs {
     const struct config_mount *config;
     const struct config_waivers *waivers;
+    const struct config_alerts *alerting; /* what is to be an alert */
     struct provide *provide;
     struct cache *cache; /* provide's */
     struct access *access;

@@ -74,6 +74,7 @@ struct parked *parked_new(fuse_req_t request, const struct certname *name,
         return NULL;
     parked->waiter.complete = complete;
     parked->waiter.tid = context->pid;
+    parked->waiter.uid = context->uid;
     parked->request = request;
     parked->uid = context->uid;
     parked->gid = context->gid;

@@ -46,6 +46,16 @@ void step_release_body(struct provide *provide, struct flight *flight)
     pthread_cond_signal(&provide->store_ready); /* something may be loaded now */
 }
 
+/* Waiters that leave, up to one that left before. */
+static void count_out(struct provide *provide, const struct waiter *waiter,
+                      const struct waiter *end)
+{
+    for (; waiter != end; waiter = waiter->next) {
+        provide->waiters--;
+        shares_remove_waiter(provide->shares, waiter->uid);
+    }
+}
+
 void step_land(struct provide *provide, struct flight *flight, int error, const char *reason)
 {
     if (flight->kind == FLIGHT_CONTENT && error)
@@ -62,8 +72,8 @@ void step_land(struct provide *provide, struct flight *flight, int error, const 
     step_release_body(provide, flight);
     if (flight->background && --provide->reverifying == 0)
         provide_wake(provide); /* for the next ones */
-    for (const struct waiter *waiter = flight->waiters; waiter; waiter = waiter->next)
-        provide->waiters--;
+    step_leave_place(provide, flight);
+    count_out(provide, flight->waiters, NULL);
     TAILQ_INSERT_TAIL(&provide->landed, flight, queued);
 }
 
@@ -85,14 +95,20 @@ void provide_unlock(struct provide *provide)
 {
     static const struct outcome timed_out = {.error = ETIMEDOUT,
                                              .reason = "the deadline for this request has passed"};
+    static const struct outcome unprepared = {
+        .error = ETIMEDOUT,
+        .reason = "the link system is still preparing the certificate and is asked again without "
+                  "you; open it later"};
     static const struct outcome ended = {.error = EINTR, .reason = "fatal signal"};
     struct flight_queue landed = TAILQ_HEAD_INITIALIZER(landed);
     TAILQ_CONCAT(&landed, &provide->landed, queued);
     struct waiter *expired = steal_ptr(&provide->expired);
     struct waiter *killed = steal_ptr(&provide->killed);
+    struct waiter *early = steal_ptr(&provide->unprepared);
     pthread_mutex_unlock(&provide->lock);
 
     tell(expired, &timed_out);
+    tell(early, &unprepared);
     tell(killed, &ended);
     struct flight *flight;
     while ((flight = TAILQ_FIRST(&landed))) {
@@ -133,6 +149,7 @@ static int provide_start(struct provide *provide, const struct provide_places *p
         .map_size = (uint64_t)provide->config->map_size,
         .quota = (uint64_t)provide->config->quota,
         .headroom = places->headroom,
+        .partials_max = (uint64_t)provide->config->partials_max,
         .keyring = {provide->keys, keyring_generate, keyring_unwrap, keyring_rewrap},
         .outbox = places->replica_fd >= 0,
     };
@@ -141,10 +158,14 @@ static int provide_start(struct provide *provide, const struct provide_places *p
     if (places->replica_fd >= 0)
         settings.mirror_fds[settings.mirror_count++] = places->replica_fd;
     provide->flights = flights_new();
+    provide->shares = shares_new();
+    provide->meter.window_ms = provide->config->line_window;
+    provide->meter.window_began_ms = clock_monotonic_ms();
     provide->unknown = recent_new();
     provide->described = recent_new();
     provide->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (!provide->flights || !provide->unknown || !provide->described || provide->wake < 0) {
+    if (!provide->flights || !provide->shares || !provide->unknown || !provide->described ||
+        provide->wake < 0) {
         snprintf(ret_message, 256, "memory or descriptors are short");
         return -ENOMEM;
     }
@@ -180,8 +201,7 @@ int provide_new(const struct config_mount *config, struct keys_client *keys,
     pthread_cond_init(&provide->store_ready, &monotonic);
     pthread_condattr_destroy(&monotonic);
     provide->tasks_end = &provide->tasks;
-    TAILQ_INIT(&provide->lookup_queue);
-    TAILQ_INIT(&provide->fetch_queue);
+    provide->pieces_end = &provide->pieces;
     TAILQ_INIT(&provide->verify_queue);
     TAILQ_INIT(&provide->entry_queue);
     TAILQ_INIT(&provide->store_queue);
@@ -216,10 +236,13 @@ struct provide *provide_free(struct provide *provide)
         pthread_mutex_unlock(&provide->lock);
         pthread_join(provide->store_thread, NULL);
     }
+    provide_partials_free(provide);
     while (provide->flights && flights_count(provide->flights) > 0) {
         struct flight *flight = NULL;
         provide_lock(provide);
         flights_walk(provide->flights, first_flight, &flight);
+        if (flight->stage == FLIGHT_QUEUED)
+            shares_unqueue(provide->shares, flight);
         flight->outcome.left = true;
         step_land(provide, flight, EIO, "the daemon is ending");
         provide_unlock(provide);
@@ -233,6 +256,7 @@ struct provide *provide_free(struct provide *provide)
     recent_free(provide->unknown);
     recent_free(provide->described);
     flights_free(provide->flights);
+    shares_free(provide->shares);
     pthread_cond_destroy(&provide->store_ready);
     pthread_mutex_destroy(&provide->lock);
     free(provide);
@@ -313,21 +337,23 @@ struct tick {
 static void tick_flight(struct flight *flight, void *context)
 {
     const struct tick *tick = context;
-    tick->provide->waiters -=
-        flight_part_waiters(flight, tick->now_ms, &tick->provide->expired, &tick->provide->killed);
+    struct provide *provide = tick->provide;
+    struct waiter **expired = flight->preparing ? &provide->unprepared : &provide->expired;
+    const struct waiter *last_expired = *expired, *last_killed = provide->killed;
+    flight_part_waiters(flight, tick->now_ms, expired, &provide->killed);
+    count_out(provide, *expired, last_expired);
+    count_out(provide, provide->killed, last_killed);
+    step_partial(provide, flight, tick->now_ms);
 }
 
 /* A flight that nobody waits for any more and that has not left yet stays at home. */
-static void step_drop_abandoned(struct provide *provide, struct flight_queue *queue)
+static void drop_abandoned(struct flight *flight, void *context)
 {
-    struct flight *flight, *next;
-    for (flight = TAILQ_FIRST(queue); flight; flight = next) {
-        next = TAILQ_NEXT(flight, queued);
-        if (!flight->waiters) {
-            TAILQ_REMOVE(queue, flight, queued);
-            step_land(provide, flight, ETIMEDOUT, "nobody waits any more");
-        }
-    }
+    struct provide *provide = context;
+    if (flight->waiters)
+        return;
+    shares_unqueue(provide->shares, flight);
+    step_land(provide, flight, ETIMEDOUT, "nobody waits any more");
 }
 
 /* False: later, when there is room or memory. */
@@ -385,13 +411,17 @@ static void loop_tick(struct provide *provide)
     bool link_late = step_link_late(provide, tick.now_ms);
     if (link_late)
         step_link_lost(provide);
-    step_drop_abandoned(provide, &provide->lookup_queue);
-    step_drop_abandoned(provide, &provide->fetch_queue);
+    shares_walk(provide->shares, drop_abandoned, provide);
+    step_link_crowd(provide);
     step_reverify(provide);
     step_link(provide);
     step_trust(provide);
     step_verify(provide);
+    bool measured = link_meter_turn(&provide->meter, tick.now_ms);
+    struct link_reading reading = provide->meter.last;
     provide_unlock(provide);
+    if (measured)
+        provide->listener.measured(provide->listener.context, &reading);
     provide_worker_deadlines(provide, tick.now_ms);
     if (link_late)
         provide->listener.misbehaved(provide->listener.context, ROOM_LINK, 0,
@@ -498,9 +528,12 @@ int provide_read_refused(struct provide *provide, const struct cache_entry *entr
 }
 
 /* Under the lock: a positive errno if the waiter cannot be taken. */
-static int admit_waiter(struct provide *provide)
+static int admit_waiter(struct provide *provide, const struct waiter *waiter)
 {
-    if (provide->waiters >= (uint64_t)provide->config->waiters_max)
+    uint64_t most = (uint64_t)provide->config->waiters_max;
+    uint64_t share = most * (uint64_t)provide->config->waiters_share / 100;
+    if (provide->waiters >= most ||
+        !shares_add_waiter(provide->shares, waiter->uid, share > 0 ? share : 1))
         return EAGAIN;
     return 0;
 }
@@ -513,10 +546,23 @@ static void start_flight(struct provide *provide, struct flight *flight, int64_t
         provide->count.lookups++;
     else if (!flight->anew)
         provide->count.fetches++;
-    if (flight->anew)
+    if (flight->anew || flight->resuming)
         step_queue_for_store(provide, flight, FLIGHT_LOADING);
     else
         step_queue_for_link(provide, flight);
+}
+
+/* Whether the beginning of just this body is stored. */
+static void look_for_partial(struct provide *provide, struct flight *flight)
+{
+    struct cache_partial partial;
+    if (flight->kind != FLIGHT_CONTENT || flight->anew ||
+        cache_partial_find(provide->cache, &flight->name, &partial) != 0 ||
+        partial.size != flight->entry.size || partial.held >= partial.size ||
+        strcmp(partial.validator, flight->entry.validator) != 0)
+        return;
+    flight->resuming = true;
+    flight->partial = partial.held;
 }
 
 /*
@@ -525,7 +571,7 @@ static void start_flight(struct provide *provide, struct flight *flight, int64_t
  * again would replace content that programs have open.
  */
 static int begin_flight(struct provide *provide, enum flight_kind kind, const struct certname *name,
-                        int64_t timeout_ms, struct flight **ret_flight)
+                        uid_t uid, int64_t timeout_ms, struct flight **ret_flight)
 {
     struct cache_entry entry = {0};
     if (kind == FLIGHT_CONTENT) {
@@ -537,7 +583,9 @@ static int begin_flight(struct provide *provide, enum flight_kind kind, const st
     if (!flight)
         return ENOMEM;
     flight->entry = entry;
+    flight->uid = uid;
     flight->anew = entry.state == CACHE_STORED || entry.state == CACHE_WITHHELD;
+    look_for_partial(provide, flight);
     start_flight(provide, flight, timeout_ms);
     *ret_flight = flight;
     return 0;
@@ -550,11 +598,14 @@ static int join_flight(struct provide *provide, enum flight_kind kind, const str
         kind == FLIGHT_LOOKUP ? provide->config->lookup_timeout : provide->config->open_timeout;
     waiter->deadline_ms = clock_monotonic_ms() + timeout_ms;
     provide_lock(provide);
-    int error = admit_waiter(provide);
+    int error = admit_waiter(provide, waiter);
+    bool admitted = error == 0;
     struct flight *flight = error ? NULL : flights_find(provide->flights, kind, name);
     if (!error && !flight) {
-        error = begin_flight(provide, kind, name, timeout_ms, &flight);
+        error = begin_flight(provide, kind, name, waiter->uid, timeout_ms, &flight);
     }
+    if (error && admitted)
+        shares_remove_waiter(provide->shares, waiter->uid);
     if (!error) {
         flight_add_waiter(flight, waiter);
         provide->waiters++;
@@ -623,6 +674,12 @@ void provide_statistics(struct provide *provide, struct provide_statistics *ret_
     ret_statistics->waiters = provide->waiters;
     ret_statistics->flights = flights_count(provide->flights);
     ret_statistics->at_link = provide->at_link;
+    ret_statistics->queued =
+        shares_queued(provide->shares, SHARE_SMALL) + shares_queued(provide->shares, SHARE_LARGE);
+    ret_statistics->queued_lookups = shares_queued(provide->shares, SHARE_LOOKUP);
+    ret_statistics->preparing = step_count_preparing(provide);
+    ret_statistics->line = provide->meter.all;
+    ret_statistics->line_lately = provide->meter.last;
     ret_statistics->link_up = provide->link_fd >= 0;
     for (unsigned i = 0; i < VERIFY_WORKER_MAX; i++) {
         ret_statistics->verify_up += provide->workers[i].fd >= 0;

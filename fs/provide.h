@@ -22,6 +22,7 @@
 #include "base/config.h"
 #include "base/room.h"
 #include "cache/cache.h"
+#include "fs/link_meter.h"
 #include "fs/waiter.h"
 #include "transport/link_client.h"
 #include "base/crl.h"
@@ -58,6 +59,8 @@ struct provide_listener {
     int64_t (*keep_until)(void *context, const struct certname *name, int64_t now_s);
     /* The store thread has nothing else to do, or did other things for a second. May be NULL. */
     void (*upkeep)(void *context, struct cache *cache);
+    /* How the line fared in a window of time in which there were fetches. */
+    void (*measured)(void *context, const struct link_reading *reading);
     /* A circuit to an address of the link system has opened or closed. */
     void (*endpoint)(void *context, const struct link_endpoint_state *state);
     /* Before what was accepted is stored. 0: nothing scans; 1: provide_scanned() follows for this
@@ -191,6 +194,10 @@ void provide_forget(struct provide *provide, const struct certname *name);
 
 struct provide_statistics {
     uint64_t waiters, flights, at_link, verifying;
+    uint64_t queued, queued_lookups; /* for the link */
+    uint64_t preparing;              /* by the link system */
+    uint64_t partial_bytes;          /* stored of bodies on their way */
+    struct link_reading line, line_lately;
     uint64_t lookups, fetches, fetch_failures, bytes_fetched, resumed;
     uint64_t accepted, rejected, undecided;
     bool link_up;

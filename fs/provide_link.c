@@ -13,6 +13,8 @@
 enum {
     LINK_EVENTS_AT_ONCE = 256, /* then others have their turn: the process may send without end */
     LINK_GRACE_MS = 5000,      /* it ends each request at its deadline by itself */
+    LOOKUPS_MAX = 32,          /* given to the link at one time, so that users take turns */
+    PREPARING_MAX = 1024,      /* certificates that are asked for again with nobody waiting */
 };
 
 /* The validator as the store keeps it: "<Last-Modified in seconds> <ETag>". */
@@ -37,6 +39,23 @@ static int64_t latest_deadline_ms(const struct flight *flight)
     return latest;
 }
 
+/* A new memory file, or the one that an earlier try has filled in part. */
+static int prepare_body(struct flight *flight, struct link_request *request)
+{
+    struct stat status;
+    validator_decode(flight->entry.validator, &request->expected);
+    bool strong = request->expected.etag[0] == '"';
+    if (flight->memfd >= 0 && strong && fstat(flight->memfd, &status) == 0 && status.st_size > 0 &&
+        (uint64_t)status.st_size < flight->entry.size) {
+        request->held = (uint64_t)status.st_size;
+        flight->continued = true;
+        return 0;
+    }
+    int before = steal_fd(&flight->memfd);
+    cleanup_close(&before);
+    return memfd_new("certificate", &flight->memfd);
+}
+
 static int link_send(struct provide *provide, struct flight *flight)
 {
     /* It may have waited for the link; those who came meanwhile have more time. */
@@ -44,63 +63,112 @@ static int link_send(struct provide *provide, struct flight *flight)
     if (latest_ms > flight->deadline_ms)
         flight->deadline_ms = latest_ms;
     int64_t left_ms = flight->deadline_ms > now_ms ? flight->deadline_ms - now_ms : 1;
+    flight->sent_ms = now_ms;
     flight->link_until_ms = now_ms + left_ms;
     struct link_request request = {
         .head = flight->kind == FLIGHT_LOOKUP,
         .name = flight->name,
         .timeout_ms = (uint32_t)left_ms,
+        .ready_timeout_ms = (uint32_t)provide->config->ready_timeout,
         .size_max = (uint64_t)provide->config->body_max,
         .expected_size = flight->entry.size,
     };
-    if (request.head)
-        return link_client_request(provide->link_fd, flight->id, &request, -1);
-    validator_decode(flight->entry.validator, &request.expected);
-    int before = steal_fd(&flight->memfd);
-    cleanup_close(&before);
-    int error = memfd_new("certificate", &flight->memfd);
+    int error = request.head ? 0 : prepare_body(flight, &request);
     if (error < 0)
         return error;
     return link_client_request(provide->link_fd, flight->id, &request, flight->memfd);
 }
 
-/* Sends what waits in `queue`; false when the link takes no more. */
-static bool step_send(struct provide *provide, struct flight_queue *queue, uint64_t limit)
+static bool is_large(const struct flight *flight)
 {
-    struct flight *flight;
-    while (provide->at_link < limit && (flight = TAILQ_FIRST(queue))) {
-        if (flight->kind == FLIGHT_CONTENT && !step_reserve_body(provide, flight))
-            return false;
-        int error = link_send(provide, flight);
-        if (error == -EAGAIN || error == -EPIPE) {
-            step_release_body(provide, flight);
-            return false;
-        }
-        TAILQ_REMOVE(queue, flight, queued);
-        if (error < 0) {
-            step_land(provide, flight, ENOMEM, strerror(-error));
-            continue;
-        }
-        flight->stage = FLIGHT_AT_LINK;
-        if (flight->kind == FLIGHT_CONTENT)
-            provide->at_link++;
+    return flight->entry.size > SHARE_LARGE_SIZE;
+}
+
+static void take_place(struct provide *provide, struct flight *flight)
+{
+    flight->stage = FLIGHT_AT_LINK;
+    flight->placed = true;
+    flight->preparing = flight->cancelled = flight->last_stored = false;
+    if (flight->kind == FLIGHT_LOOKUP) {
+        provide->lookups_at_link++;
+        return;
     }
+    provide->at_link++;
+    provide->large_at_link += is_large(flight);
+    link_meter_begin(&provide->meter, flight->sent_ms);
+}
+
+void step_leave_place(struct provide *provide, struct flight *flight)
+{
+    if (!flight->placed)
+        return;
+    flight->placed = false;
+    shares_end(provide->shares, flight);
+    if (flight->kind == FLIGHT_LOOKUP) {
+        provide->lookups_at_link--;
+        return;
+    }
+    provide->at_link--;
+    provide->large_at_link -= is_large(flight);
+    link_meter_end(&provide->meter, clock_monotonic_ms(), flight->received,
+                   flight->sent_ms - flight->queued_ms);
+}
+
+/* False when the link takes no more. */
+static bool step_send(struct provide *provide, struct flight *flight)
+{
+    if (flight->kind == FLIGHT_CONTENT && !step_reserve_body(provide, flight))
+        return false;
+    int error = link_send(provide, flight);
+    if (error == -EAGAIN || error == -EPIPE) {
+        step_release_body(provide, flight);
+        return false;
+    }
+    if (error < 0) {
+        shares_unqueue(provide->shares, flight);
+        step_land(provide, flight, ENOMEM, strerror(-error));
+        return true;
+    }
+    shares_begin(provide->shares, flight);
+    take_place(provide, flight);
     return true;
+}
+
+/* Large bodies leave a quarter of the places, and at least one if there are two, to small ones. */
+static uint64_t large_places(const struct provide *provide)
+{
+    uint64_t places = (uint64_t)provide->config->fetches_max;
+    uint64_t kept = places >= 4 ? places / 4 : places / 2;
+    return places - kept;
 }
 
 void step_link(struct provide *provide)
 {
-    if (provide->link_fd >= 0 && step_send(provide, &provide->lookup_queue, UINT64_MAX))
-        step_send(provide, &provide->fetch_queue, (uint64_t)provide->config->fetches_max);
+    struct flight *flight;
+    if (provide->link_fd < 0)
+        return;
+    while (provide->lookups_at_link < LOOKUPS_MAX &&
+           (flight = shares_next(provide->shares, SHARE_LOOKUP, false)))
+        if (!step_send(provide, flight))
+            return;
+    while (provide->at_link < (uint64_t)provide->config->fetches_max &&
+           (flight = shares_next(provide->shares, SHARE_SMALL,
+                                 provide->large_at_link < large_places(provide))))
+        if (!step_send(provide, flight))
+            return;
 }
 
 void step_queue_for_link(struct provide *provide, struct flight *flight)
 {
+    struct link_validator validator;
     flight->stage = FLIGHT_QUEUED;
+    flight->queued_ms = clock_monotonic_ms();
+    flight->preparing = false;
+    validator_decode(flight->entry.validator, &validator);
+    flight->keep = flight->kind == FLIGHT_CONTENT && validator.etag[0] == '"';
     step_release_body(provide, flight);
-    if (flight->kind == FLIGHT_LOOKUP)
-        TAILQ_INSERT_TAIL(&provide->lookup_queue, flight, queued);
-    else
-        TAILQ_INSERT_TAIL(&provide->fetch_queue, flight, queued);
+    if (shares_queue(provide->shares, flight) < 0)
+        step_land(provide, flight, ENOMEM, "memory is short");
 }
 
 static void step_looked_up(struct provide *provide, struct flight *flight,
@@ -140,7 +208,6 @@ static int seal_body(struct flight *flight, const struct link_event *event)
 static bool step_fetched(struct provide *provide, struct flight *flight,
                          const struct link_event *event)
 {
-    provide->at_link--;
     provide->count.resumed += event->resumed;
     int error = errno_of_link(event->result);
     if (!error && seal_body(flight, event) < 0) {
@@ -154,7 +221,15 @@ static bool step_fetched(struct provide *provide, struct flight *flight,
         step_queue_for_verification(provide, flight);
         return true;
     }
+    if (event->result == LINK_CANCELLED) { /* somebody may have come since */
+        if (flight->waiters)
+            step_queue_for_link(provide, flight);
+        else
+            step_land(provide, flight, EINTR, "nobody waits any more");
+        return true;
+    }
     provide->count.fetch_failures++;
+    step_partial_ended(provide, flight, event->result);
     /* Who came late shares the end of the flight, unless he has still half of his time. */
     int64_t now = clock_monotonic_ms();
     if (error == ETIMEDOUT &&
@@ -170,8 +245,45 @@ static bool step_fetched(struct provide *provide, struct flight *flight,
 
 static void requeue_from_link(struct flight *flight, void *context)
 {
-    if (flight->stage == FLIGHT_AT_LINK)
-        step_queue_for_link(context, flight);
+    if (flight->stage != FLIGHT_AT_LINK)
+        return;
+    step_leave_place(context, flight);
+    step_queue_for_link(context, flight);
+}
+
+struct crowd {
+    struct provide *provide;
+    uint64_t preparing;
+};
+
+static void note_preparing(struct flight *flight, void *context)
+{
+    struct crowd *crowd = context;
+    if (flight->stage != FLIGHT_AT_LINK || !flight->preparing)
+        return;
+    crowd->preparing++;
+    if (crowd->preparing > PREPARING_MAX && !flight->waiters && !flight->cancelled &&
+        link_client_cancel(crowd->provide->link_fd, flight->id) == 0)
+        flight->cancelled = true;
+}
+
+void step_link_crowd(struct provide *provide)
+{
+    struct crowd crowd = {.provide = provide};
+    flights_walk(provide->flights, note_preparing, &crowd);
+}
+
+static void count_preparing(struct flight *flight, void *context)
+{
+    uint64_t *count = context;
+    *count += flight->stage == FLIGHT_AT_LINK && flight->preparing;
+}
+
+uint64_t step_count_preparing(struct provide *provide)
+{
+    uint64_t count = 0;
+    flights_walk(provide->flights, count_preparing, &count);
+    return count;
 }
 
 struct lateness {
@@ -197,8 +309,21 @@ void step_link_lost(struct provide *provide)
 {
     cleanup_close(&provide->link_fd);
     provide->link_fd = -1;
-    provide->at_link = 0;
     flights_walk(provide->flights, requeue_from_link, provide);
+}
+
+/* While the link system prepares it, a certificate needs no place. */
+static void step_progress(struct provide *provide, struct flight *flight,
+                          const struct link_event *event)
+{
+    flight->received = event->size;
+    flight->preparing = event->status != 0;
+    if (!flight->preparing)
+        return;
+    flight->ask_again_ms = clock_monotonic_ms() + (int64_t)event->retry_after_s * 1000;
+    if (flight->link_until_ms < flight->sent_ms + provide->config->ready_timeout)
+        flight->link_until_ms = flight->sent_ms + provide->config->ready_timeout;
+    step_leave_place(provide, flight);
 }
 
 /* Under the lock: what to say of the process if its event is wrong, else NULL. */
@@ -207,9 +332,13 @@ static const char *step_event(struct provide *provide, const struct link_event *
     struct flight *flight = flights_find_id(provide->flights, event->id);
     if (!flight || flight->stage != FLIGHT_AT_LINK)
         return NULL; /* a late answer */
-    if (event->kind == LINK_PROGRESS)
-        flight->received = event->size;
-    else if (flight->kind == FLIGHT_LOOKUP)
+    if (event->kind == LINK_PROGRESS) {
+        step_progress(provide, flight, event);
+        return NULL;
+    }
+    flight->received = event->size;
+    step_leave_place(provide, flight);
+    if (flight->kind == FLIGHT_LOOKUP)
         step_looked_up(provide, flight, event);
     else if (!step_fetched(provide, flight, event))
         return "handed over a body that can still change or has another size";

@@ -67,6 +67,26 @@ static void on_withdrawn(void *context, uint32_t inode)
     mountfs_withdraw(context, inode);
 }
 
+/* Five fetches, and a second in which the line was in use, say something. */
+static void on_measured(void *context, const struct link_reading *reading)
+{
+    enum { FETCHES_MIN = 5, BUSY_MIN_MS = 1000 };
+    struct mountfs *fs = context;
+    uint64_t rate = link_reading_rate(reading);
+    if (reading->fetches < FETCHES_MIN)
+        return;
+    if (reading->busy_ms >= BUSY_MIN_MS && rate < (uint64_t)fs->alerting->throughput)
+        alerts_raise(fs->alerts, ALERT_WARNING, ALERT_LINK, "throughput",
+                     "Look at the width of the line and at who else uses it.",
+                     "%llu bytes/s came while it was in use, %lld are wanted",
+                     (unsigned long long)rate, (long long)fs->alerting->throughput);
+    int64_t queued_ms = reading->queued_ms / (int64_t)reading->fetches;
+    if (fs->alerting->queueing > 0 && queued_ms > fs->alerting->queueing)
+        alerts_raise(fs->alerts, ALERT_WARNING, ALERT_LINK, "queueing",
+                     "Widen the line, or raise [mount] fetches_max and [link] connections_max.",
+                     "fetches waited %lld ms for a place on average", (long long)queued_ms);
+}
+
 static void on_endpoint(void *context, const struct link_endpoint_state *state)
 {
     struct mountfs *fs = context;
@@ -130,6 +150,7 @@ void provide_news_listener(struct mountfs *fs, struct provide_listener *ret_list
         .ageing = trust_tell_ageing,
         .keep_until = on_keep_until,
         .upkeep = on_upkeep,
+        .measured = on_measured,
         .endpoint = on_endpoint,
         .scan = scanning_scan,
         .undecidable = on_undecidable,

@@ -8,8 +8,10 @@
 
 #include "fs/flight.h"
 #include "fs/recent.h"
+#include "fs/link_meter.h"
 #include "fs/provide.h"
 #include "fs/revocation.h"
+#include "fs/shares.h"
 #include "fs/signers.h"
 #include "verify/verify_client.h"
 
@@ -64,16 +66,22 @@ struct provide {
     struct flights *flights;
     struct recent *unknown;   /* to the link system, it said lately */
     struct recent *described; /* by a HEAD that has just been answered */
-    struct flight_queue lookup_queue, fetch_queue, verify_queue;
+    struct shares *shares;    /* flights that wait for the link */
+    struct flight_queue verify_queue;
     struct flight_queue entry_queue, store_queue, load_queue; /* at the store: look-ups; verdicts;
                                                                  content to be loaded */
     struct store_task *tasks, **tasks_end;                    /* in order */
-    int64_t upkeep_ms;               /* when it is due; the store thread's own */
-    unsigned entries_in_a_row;       /* look-ups served while content waited */
-    struct flight_queue landed;      /* waiters to be told */
-    struct waiter *expired, *killed; /* waiters to be told */
+    int64_t upkeep_ms;                  /* when it is due; the store thread's own */
+    unsigned entries_in_a_row;          /* look-ups served while content waited */
+    struct flight_queue landed;         /* waiters to be told */
+    struct waiter *expired, *killed;    /* waiters to be told */
+    struct waiter *unprepared;          /* … whose certificate is still being prepared */
+    struct piece *pieces, **pieces_end; /* beginnings of bodies, for the store thread; in order */
+    int64_t expire_ms; /* when partial bodies are looked through; the store thread's own */
     int link_fd;
-    uint64_t at_link;    /* fetches under way */
+    uint64_t at_link, large_at_link; /* fetches under way */
+    uint64_t lookups_at_link;
+    struct link_meter meter;
     uint64_t body_bytes; /* in memory files, or soon */
     struct worker workers[VERIFY_WORKER_MAX];
     uint8_t trust[SHA256_SIZE];
@@ -103,11 +111,30 @@ void step_land(struct provide *provide, struct flight *flight, int error, const 
 void step_queue_for_link(struct provide *provide, struct flight *flight);
 /* Sends what waits, as far as there is room. */
 void step_link(struct provide *provide);
+/* Frees the flight's place at the link, if it has one. */
+void step_leave_place(struct provide *provide, struct flight *flight);
+/* Certificates that the link system prepares; beyond a ceiling those that nobody waits for are
+ * given up. */
+uint64_t step_count_preparing(struct provide *provide);
+void step_link_crowd(struct provide *provide);
 /* True if the process does not end its requests at their deadlines. */
 bool step_link_late(struct provide *provide, int64_t now_ms);
 /* The process is gone: its flights wait for the next one, each until its waiters' deadlines. */
 void step_link_lost(struct provide *provide);
 void provide_on_link(struct provide *provide); /* without the lock */
+
+/* provide_partial.c: beginnings of bodies. */
+/* Stores what has come of a body that is under way, or gives up its place. */
+void step_partial(struct provide *provide, struct flight *flight, int64_t now_ms);
+/* The fetch failed: keeps what came, or drops what is of no more use. */
+void step_partial_ended(struct provide *provide, struct flight *flight, enum link_result result);
+void step_drop_partial(struct provide *provide, struct flight *flight);
+/* The store thread's, without the lock. */
+void provide_store_piece(struct provide *provide);
+void provide_expire_partials(struct provide *provide, int64_t now_ms);
+/* What is stored, into flight->memfd. */
+_must_use_ int provide_load_partial(struct provide *provide, struct flight *flight);
+void provide_partials_free(struct provide *provide);
 
 /* provide_verify.c: verify. */
 void step_queue_for_verification(struct provide *provide, struct flight *flight);

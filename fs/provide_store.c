@@ -17,6 +17,10 @@
 
 enum { ENTRIES_IN_A_ROW_MAX = 8, UPKEEP_MS = 250 };
 
+/* A body that was put together from two fetches is refused: before that is held against the
+ * certificate, it is fetched once as a whole. An outcome of store_judged(). */
+enum { STORE_FETCH_ANEW = 1 };
+
 void step_queue_for_store(struct provide *provide, struct flight *flight, enum flight_stage stage)
 {
     flight->stage = stage;
@@ -95,6 +99,8 @@ static int store_judged(struct provide *provide, struct flight *flight)
         return result > 0 ? -ENOENT : result;
     if (!entry_says_the_same(&known, &flight->entry))
         return -ESTALE;
+    if (verdict->indication == VERDICT_TOTAL_FAILED && flight->continued)
+        return STORE_FETCH_ANEW;
     if (verdict->indication != VERDICT_TOTAL_PASSED)
         /* What cannot be decided now is not remembered: the next attempt fetches again. */
         return errno_of_verdict(verdict) == ENOKEY
@@ -113,9 +119,27 @@ static int store_judged(struct provide *provide, struct flight *flight)
                        flight->received_at_s, now_s, until_s, &flight->entry);
 }
 
+static void step_fetch_anew(struct provide *provide, struct flight *flight)
+{
+    int memfd = steal_fd(&flight->memfd);
+    cleanup_close(&memfd);
+    free(steal_ptr(&flight->verdict));
+    flight->continued = false;
+    step_drop_partial(provide, flight);
+    step_queue_for_link(provide, flight);
+    provide_wake(provide);
+}
+
 static void land_judged(struct provide *provide, struct flight *flight, int result)
 {
     const struct verdict *verdict = flight->verdict;
+    if (result == STORE_FETCH_ANEW) {
+        step_fetch_anew(provide, flight);
+        return;
+    }
+    /* Stored or refused as a whole: its beginning is of no more use. */
+    if (flight->partial > 0 || flight->storing)
+        step_drop_partial(provide, flight);
     int error = errno_of_verdict(verdict);
     if (result == -ESTALE) {
         step_land(provide, flight, ESTALE, "the link system has a newer version");
@@ -130,15 +154,27 @@ static void land_judged(struct provide *provide, struct flight *flight, int resu
     }
 }
 
+/* The beginning of a body was loaded; without it the fetch begins at the beginning. */
+static void step_resume(struct provide *provide, struct flight *flight, int result)
+{
+    flight->resuming = false;
+    if (result < 0)
+        step_drop_partial(provide, flight);
+    step_queue_for_link(provide, flight);
+    provide_wake(provide);
+}
+
 /* One flight's turn at the store: without the lock, then its next stage under it. */
 static void store_serve(struct provide *provide, struct flight *flight)
 {
     bool loading = flight->stage == FLIGHT_LOADING;
-    int result = loading                         ? store_load(provide, flight)
+    int result = flight->resuming                ? provide_load_partial(provide, flight)
+                 : loading                       ? store_load(provide, flight)
                  : flight->kind == FLIGHT_LOOKUP ? store_lookup(provide, flight)
                                                  : store_judged(provide, flight);
     bool withdrawn = !loading && flight->kind == FLIGHT_CONTENT &&
-                     flight->verdict->indication != VERDICT_TOTAL_PASSED;
+                     flight->verdict->indication != VERDICT_TOTAL_PASSED &&
+                     result != STORE_FETCH_ANEW;
     /* Pages of what was stored under this number before, if a crash kept them from being dropped.
      */
     bool replaced =
@@ -148,7 +184,9 @@ static void store_serve(struct provide *provide, struct flight *flight)
     if (replaced)
         provide->listener.withdrawn(provide->listener.context, inode);
     provide_lock(provide);
-    if (loading && result == 0) {
+    if (flight->resuming) {
+        step_resume(provide, flight, result);
+    } else if (loading && result == 0) {
         step_queue_for_verification(provide, flight);
         provide_wake(provide);
     } else if (loading || flight->kind == FLIGHT_LOOKUP) {
@@ -221,6 +259,7 @@ static void keep_up(struct provide *provide)
         return;
     if (provide->listener.upkeep)
         provide->listener.upkeep(provide->listener.context, provide->cache);
+    provide_expire_partials(provide, clock_monotonic_ms());
     provide->upkeep_ms = clock_monotonic_ms() + UPKEEP_MS;
 }
 
@@ -232,9 +271,10 @@ void *provide_store_run(void *argument)
     for (;;) {
         struct store_task *task = step_next_task(provide);
         struct flight *flight = step_next_for_store(provide);
-        if (!task && !flight && provide->ending)
+        bool idle = !task && !flight && !provide->pieces;
+        if (idle && provide->ending)
             break;
-        if (!task && !flight)
+        if (idle)
             wait_for_work(provide);
         bool ending = provide->ending;
         pthread_mutex_unlock(&provide->lock);
@@ -242,6 +282,7 @@ void *provide_store_run(void *argument)
             task->run(task, provide->cache);
         if (flight)
             store_serve(provide, flight);
+        provide_store_piece(provide);
         if (!ending)
             keep_up(provide);
         provide_lock(provide);

@@ -37,6 +37,19 @@ static struct json *endpoints_array(const struct provide_statistics *statistics)
     return steal_ptr(&array);
 }
 
+static struct json *reading_object(const struct link_reading *reading)
+{
+    _cleanup_json_ struct json *object = json_object_new();
+    uint64_t fetches = reading->fetches;
+    if (!object || set_number(object, "fetches", fetches) < 0 ||
+        set_number(object, "bytes_per_second", link_reading_rate(reading)) < 0 ||
+        set_number(object, "queued_ms_mean", fetches ? (uint64_t)reading->queued_ms / fetches : 0) <
+            0 ||
+        set_number(object, "queued_ms_max", (uint64_t)reading->queued_max_ms) < 0)
+        return NULL;
+    return steal_ptr(&object);
+}
+
 struct json *status_link_object(const struct provide_statistics *statistics)
 {
     _cleanup_json_ struct json *object = json_object_new();
@@ -46,6 +59,10 @@ struct json *status_link_object(const struct provide_statistics *statistics)
         set_number(object, "fetches_under_way", statistics->at_link) < 0 ||
         set_number(object, "failures", statistics->fetch_failures) < 0 ||
         set_number(object, "resumed", statistics->resumed) < 0 ||
+        set_number(object, "queued", statistics->queued) < 0 ||
+        set_number(object, "preparing", statistics->preparing) < 0 ||
+        json_set(object, "line", reading_object(&statistics->line)) < 0 ||
+        json_set(object, "line_lately", reading_object(&statistics->line_lately)) < 0 ||
         set_number(object, "bytes", statistics->bytes_fetched) < 0 ||
         json_set(object, "addresses", endpoints_array(statistics)) < 0)
         return NULL;
@@ -67,6 +84,27 @@ struct json *status_waivers(const struct config_waivers *waivers)
 
 void status_link_metrics(const struct provide_statistics *statistics, FILE *out)
 {
+    const struct {
+        const char *name, *type, *help;
+        uint64_t value;
+    } metrics[] = {
+        {"link_queued", "gauge", "Fetches that wait for a place at the link.", statistics->queued},
+        {"link_preparing", "gauge", "Certificates that the link system prepares.",
+         statistics->preparing},
+        {"link_busy_milliseconds_total", "counter", "Time in which bodies were on their way.",
+         (uint64_t)statistics->line.busy_ms},
+        {"link_queueing_milliseconds_total", "counter", "Time that fetches waited for a place.",
+         (uint64_t)statistics->line.queued_ms},
+        {"link_places_total", "counter", "Fetches that had a place.", statistics->line.fetches},
+        {"link_throughput_bytes_per_second", "gauge", "Of the last window while in use.",
+         link_reading_rate(&statistics->line_lately)},
+        {"link_partial_bytes_total", "counter", "Bytes stored of bodies on their way.",
+         statistics->partial_bytes},
+    };
+    for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++)
+        fprintf(out, "# HELP kosekifs_%s %s\n# TYPE kosekifs_%s %s\nkosekifs_%s %" PRIu64 "\n",
+                metrics[i].name, metrics[i].help, metrics[i].name, metrics[i].type, metrics[i].name,
+                metrics[i].value);
     fputs("# HELP kosekifs_link_circuit_open 1 while an address of the link system is left alone.\n"
           "# TYPE kosekifs_link_circuit_open gauge\n",
           out);

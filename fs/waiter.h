@@ -25,6 +25,7 @@ struct outcome {
 struct waiter {
     struct waiter *next;
     int64_t deadline_ms;     /* clock_monotonic_ms() */
+    uid_t uid;               /* whose share of the places it takes */
     pid_t tid;               /* the waiting thread; 0 = in a foreign pid namespace, or none */
     atomic_bool interrupted; /* the kernel said so; fatal or not shows in /proc */
     int64_t look_ms; /* when to look there again: the kernel tells of the first signal only */
