@@ -13,4 +13,8 @@ struct json *control_fetch(const struct control_call *call, bool *ret_later);
 struct json *control_reply_ok(void);
 struct json *control_reply_error(const char *format, ...) _printf_(1, 2);
 
+/* What is under way. Asked several times a second while a fetch runs, which is on record, so it is
+ * not recorded itself. */
+struct json *control_progress(const struct control_call *call, bool *ret_later);
+
 #endif

@@ -594,8 +594,9 @@ static int begin_flight(struct provide *provide, enum flight_kind kind, const st
 static int join_flight(struct provide *provide, enum flight_kind kind, const struct certname *name,
                        struct waiter *waiter)
 {
-    int64_t timeout_ms =
-        kind == FLIGHT_LOOKUP ? provide->config->lookup_timeout : provide->config->open_timeout;
+    int64_t timeout_ms = waiter->patience_ms     ? waiter->patience_ms
+                         : kind == FLIGHT_LOOKUP ? provide->config->lookup_timeout
+                                                 : provide->config->open_timeout;
     waiter->deadline_ms = clock_monotonic_ms() + timeout_ms;
     provide_lock(provide);
     int error = admit_waiter(provide, waiter);
@@ -665,6 +666,41 @@ void provide_store_task(struct provide *provide, struct store_task *task)
     provide_lock(provide);
     step_store_task(provide, task);
     pthread_mutex_unlock(&provide->lock);
+}
+
+struct progress_walk {
+    struct provide_progress *rows;
+    size_t most, count;
+};
+
+static enum provide_stage stage_of(const struct flight *flight)
+{
+    if (flight->stage == FLIGHT_AT_LINK)
+        return flight->preparing ? PROVIDE_PREPARING : PROVIDE_FETCHING;
+    return flight->stage == FLIGHT_QUEUED ? PROVIDE_QUEUED : PROVIDE_VERIFYING;
+}
+
+static void note_progress(struct flight *flight, void *context)
+{
+    struct progress_walk *walk = context;
+    if (walk->count == walk->most || flight->background)
+        return;
+    walk->rows[walk->count++] = (struct provide_progress){
+        .name = flight->name,
+        .stage = stage_of(flight),
+        .received = flight->kind == FLIGHT_CONTENT ? flight->received : 0,
+        .size = flight->kind == FLIGHT_CONTENT ? flight->entry.size : 0,
+        .ask_again_ms = flight->preparing ? flight->ask_again_ms - clock_monotonic_ms() : 0,
+    };
+}
+
+size_t provide_progress(struct provide *provide, struct provide_progress *ret_rows, size_t most)
+{
+    struct progress_walk walk = {.rows = ret_rows, .most = most};
+    provide_lock(provide);
+    flights_walk(provide->flights, note_progress, &walk);
+    pthread_mutex_unlock(&provide->lock);
+    return walk.count;
 }
 
 void provide_statistics(struct provide *provide, struct provide_statistics *ret_statistics)

@@ -192,6 +192,17 @@ void provide_store_task(struct provide *provide, struct store_task *task);
 /* Forgets what the link system said of the name lately. */
 void provide_forget(struct provide *provide, const struct certname *name);
 
+/* What is under way, in the order in which it began. */
+enum provide_stage { PROVIDE_QUEUED, PROVIDE_FETCHING, PROVIDE_PREPARING, PROVIDE_VERIFYING };
+struct provide_progress {
+    struct certname name;
+    enum provide_stage stage;
+    uint64_t received, size;
+    int64_t ask_again_ms; /* PROVIDE_PREPARING: from now */
+};
+/* Fills at most `most` rows and returns their number. */
+size_t provide_progress(struct provide *provide, struct provide_progress *ret_rows, size_t most);
+
 struct provide_statistics {
     uint64_t waiters, flights, at_link, verifying;
     uint64_t queued, queued_lookups; /* for the link */

@@ -24,6 +24,7 @@ struct outcome {
 
 struct waiter {
     struct waiter *next;
+    int64_t patience_ms;     /* until its deadline; 0 = as the configuration says */
     int64_t deadline_ms;     /* clock_monotonic_ms() */
     uid_t uid;               /* whose share of the places it takes */
     pid_t tid;               /* the waiting thread; 0 = in a foreign pid namespace, or none */

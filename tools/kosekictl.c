@@ -6,6 +6,8 @@
 #include "tools/kosekictl_backup.h"
 #include "tools/kosekictl_daemon.h"
 #include "tools/kosekictl_incident.h"
+#include "tools/kosekictl_fetch.h"
+#include "tools/kosekictl_firewall.h"
 #include "tools/kosekictl_inventory.h"
 #include "tools/kosekictl_schema.h"
 #include "tools/kosekictl_store.h"
@@ -28,7 +30,8 @@ static const char usage_text[] =
     "  status                           what the daemon is doing\n"
     "  list                             the certificates that are stored\n"
     "  why NAME                         why the last attempt at a certificate failed\n"
-    "  fetch [--again] NAME             fetch and verify now; also what was rejected\n"
+    "  fetch [--again] [--wait] ID... | --from FILE   fetch and verify now\n"
+    "  firewall [nftables | systemd]    rules that let through what the link needs\n"
     "  access explain USER NAME         why a user may read a certificate, or not\n"
     "  grants | grant | revoke          rights to single certificates\n"
     "  scan NAME ... | --all            verify and scan for malware once more\n"
@@ -94,6 +97,10 @@ int main(int argc, char **argv)
         return kosekictl_inventory(&options, argc - first, argv + first);
     if (strcmp(argv[first], "incident") == 0)
         return kosekictl_incident(&options, argc - first, argv + first);
+    if (strcmp(argv[first], "fetch") == 0)
+        return kosekictl_fetch(&options, argc - first, argv + first);
+    if (strcmp(argv[first], "firewall") == 0)
+        return kosekictl_firewall(argc - first, argv + first);
     if (strcmp(argv[first], "schema") == 0)
         return kosekictl_schema(&options, argc - first, argv + first);
     return kosekictl_daemon(&options, argc - first, argv + first);

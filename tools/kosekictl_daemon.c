@@ -62,26 +62,6 @@ static int run_why(struct asking *asking, int argc, char **argv)
     return asking_print(asking, NULL);
 }
 
-static int run_fetch(struct asking *asking, int argc, char **argv)
-{
-    const char *name = NULL;
-    bool again = false;
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--again") == 0)
-            again = true;
-        else if (!name && argv[i][0] != '-')
-            name = argv[i];
-        else
-            return asking_usage("fetch [--again] NAME");
-    }
-    if (!name)
-        return asking_usage("fetch [--again] NAME");
-    if (json_set_text(asking->request, "name", name) < 0 ||
-        json_set_bool(asking->request, "again", again) < 0)
-        return asking_out_of_memory();
-    return asking_print(asking, NULL);
-}
-
 static struct json *groups_of(const struct passwd *user)
 {
     gid_t groups[GROUPS_MAX];
@@ -182,7 +162,6 @@ static const struct {
     {"status", run_plain},
     {"list", run_list},
     {"why", run_why},
-    {"fetch", run_fetch},
     {"grants", run_plain},
     {"grant", run_grant},
     {"revoke", run_grant},

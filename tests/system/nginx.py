@@ -14,7 +14,7 @@ http {{
   log_format asked '$ssl_client_verify $request_method $uri $status';
   access_log {home}/access.log asked;
   server {{
-    listen 127.0.0.1:{port} ssl; root {served};
+    listen 127.0.0.1:{port} {listen}; root {served};
     ssl_certificate {link}/server.pem; ssl_certificate_key {link}/server.key;
     ssl_client_certificate {link}/ca.pem; ssl_verify_client on; ssl_protocols {protocols}; {more}
   }}
@@ -25,15 +25,16 @@ http {{
 class Nginx:
     """Serves `served`; log() gives (verified, method, name, status) of each request."""
 
-    def __init__(self, home, served, link, protocols="TLSv1.3",
-                 more=""):
+    def __init__(self, home, served, link, protocols="TLSv1.3", more="",
+                 listen="ssl"):
         self.home, self.port = pathlib.Path(home), testbed.free_port()
         self.home.mkdir()
-        self.url = f"https://127.0.0.1:{self.port}/{{name}}"
+        scheme = "https" if "ssl" in listen else "http"
+        self.url = f"{scheme}://127.0.0.1:{self.port}/{{name}}"
         configuration = self.home / "nginx.conf"
         configuration.write_text("user root;" + CONFIGURATION.format(
             home=self.home, port=self.port, served=served, link=link, protocols=protocols,
-            more=more))
+            more=more, listen=listen))
         self.start()
 
     def start(self):
