@@ -45,6 +45,8 @@ struct key {
     KEY(keys, type, name, text, least, most, help)
 #define KEY_TRUST(type, name, size, text, least, most, help)                                       \
     KEY(trust, type, name, text, least, most, help)
+#define KEY_CRL(type, name, size, text, least, most, help)                                         \
+    KEY(crl, type, name, text, least, most, help)
 #define KEY_AUDIT(type, name, size, text, least, most, help)                                       \
     KEY(audit, type, name, text, least, most, help)
 #define KEY_ALERTS(type, name, size, text, least, most, help)                                      \
@@ -67,7 +69,7 @@ struct key {
     KEY(sandbox, type, name, text, least, most, help)
 
 static const struct key keys[] = {
-    CONFIG_MOUNT(KEY_MOUNT) CONFIG_LINK(KEY_LINK) CONFIG_KEYS(KEY_KEYS) CONFIG_TRUST(KEY_TRUST)
+    CONFIG_MOUNT(KEY_MOUNT) CONFIG_LINK(KEY_LINK) CONFIG_KEYS(KEY_KEYS) CONFIG_TRUST(KEY_TRUST) CONFIG_CRL(KEY_CRL)
         CONFIG_AUDIT(KEY_AUDIT) CONFIG_ALERTS(KEY_ALERTS) CONFIG_RETENTION(KEY_RETENTION)
             CONFIG_BACKUP(KEY_BACKUP) CONFIG_REPLICA(KEY_REPLICA) CONFIG_WAIVERS(KEY_WAIVERS)
                 CONFIG_SCAN(KEY_SCAN) CONFIG_INVENTORY(KEY_INVENTORY) CONFIG_USERS(KEY_USERS)
@@ -109,6 +111,9 @@ static const struct {
     {"trust", "signer_policies", config_check_oid},
     {"trust", "policy", config_check_policy},
     {"trust", "schema_directory", config_check_path},
+    {"link", "crl_hosts", config_check_crl_host},
+    {"crl", "urls", config_check_crl_url},
+    {"crl", "clock", config_check_clock},
     {"audit", "sync", config_check_sync},
     {"audit", "syslog", config_check_path},
     {"audit", "journald", config_check_path},

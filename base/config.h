@@ -75,6 +75,8 @@ enum { CONFIG_LINK_URLS_MAX = 8 };
     X(TEXT, source_address, 46, "", 0, 45, "address to leave from; empty = as routed")             \
     X(LIST, resolve, 2048, "", 0, 2047,                                                            \
       "HOST=ADDRESS[,ADDRESS]: names that are not asked for elsewhere")                            \
+    X(LIST, crl_hosts, 1024, "", 0, 1023,                                                          \
+      "HOST or HOST:PORT from which revocation lists may be fetched by http")                      \
     X(MILLISECONDS, connect_timeout, 0, "5s", 10, 120000, "deadline of connect and TLS handshake") \
     X(NUMBER, low_speed_bytes, 0, "1K", 1, 1073741824, "a transfer slower than this many bytes/s") \
     X(MILLISECONDS, low_speed_time, 0, "10s", 1000, 600000, "… for this long is cut and resumed")  \
@@ -119,6 +121,14 @@ enum { CONFIG_LINK_URLS_MAX = 8 };
     X(LIST, policy, 4096, "", 0, 4095, "NAME=LEVEL for prudence checks: fail, warn or ignore")     \
     X(TEXT, schema_directory, 256, "/var/lib/kosekifs-schema", 0, 255,                             \
       "schemas for XML, managed by kosekictl schema; empty = none")
+
+/* Section [crl]: revocation lists that are fetched, kosekifs-mount. */
+#define CONFIG_CRL(X)                                                                              \
+    X(LIST, urls, 2048, "", 0, 2047,                                                               \
+      "http addresses of revocation lists, besides those that certificates name")                  \
+    X(MILLISECONDS, refresh, 0, "1h", 1000, 604800000, "how often they are fetched at least")      \
+    X(MILLISECONDS, timeout, 0, "60s", 1000, 600000, "deadline of one fetch")                      \
+    X(TEXT, clock, 8, "warn", 4, 6, "when the clock is not synchronised or behind: warn, refuse")
 
 /* Section [audit]: the audit trail, kosekifs-mount. */
 #define CONFIG_AUDIT(X)                                                                            \
@@ -227,6 +237,9 @@ struct config_keys {
 struct config_trust {
     CONFIG_TRUST(CONFIG_MEMBER)
 };
+struct config_crl {
+    CONFIG_CRL(CONFIG_MEMBER)
+};
 struct config_audit {
     CONFIG_AUDIT(CONFIG_MEMBER)
 };
@@ -263,6 +276,7 @@ struct config {
     struct config_link link;
     struct config_keys keys;
     struct config_trust trust;
+    struct config_crl crl;
     struct config_audit audit;
     struct config_alerts alerts;
     struct config_retention retention;

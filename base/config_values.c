@@ -156,6 +156,29 @@ const char *config_check_digest(const char *text)
                : "is not a SHA-256 in 64 hexadecimal digits";
 }
 
+const char *config_check_crl_host(const char *text)
+{
+    size_t host = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-");
+    const char *port = text + host;
+    bool good = host > 0 && (*port == '\0' || (*port == ':' && port[1] != '\0' &&
+                                               strlen(port) <= 6 &&
+                                               port[1 + strspn(port + 1, "0123456789")] == '\0'));
+    return good ? NULL : "is not HOST or HOST:PORT";
+}
+
+const char *config_check_crl_url(const char *text)
+{
+    if (strncmp(text, "http://", 7) != 0 || text[7] == '\0' || text[7] == '/')
+        return "is not an address that begins with http://";
+    return strlen(text) < 256 ? NULL : "is longer than 255 bytes";
+}
+
+const char *config_check_clock(const char *text)
+{
+    return strcmp(text, "warn") == 0 || strcmp(text, "refuse") == 0 ? NULL
+                                                                    : "is neither warn nor refuse";
+}
+
 const char *config_check_oid(const char *text)
 {
     const char *dot = strchr(text, '.');

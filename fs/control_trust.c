@@ -23,6 +23,14 @@ struct json *control_crl(const struct control_call *call, bool *ret_later)
 {
     _cleanup_json_ struct json *reply = control_reply_ok();
     (void)ret_later;
+    if (json_get_text(call->request, "action")) {
+        if (strcmp(json_get_text(call->request, "action"), "refresh") != 0)
+            return control_reply_error("the action of crl is refresh, or none");
+        if (!(access_control_roles(call->fs->access, call->caller) & ACCESS_OPERATOR))
+            return control_reply_error("your role does not allow this command");
+        provide_refresh_lists(call->fs->provide);
+        return steal_ptr(&reply);
+    }
     if (!reply || json_set(reply, "revocation", provide_lists_json(call->fs->provide)) < 0)
         return NULL;
     return steal_ptr(&reply);

@@ -391,6 +391,7 @@ static void open_provide(struct program *program)
     struct provide_listener listener;
     const struct provide_places places = {
         .state_fd = program->state_fd,
+        .crl = &program->setup.crl,
         .ledger_fd = fs->ledger_fd,
         .replica_fd = program->replica_fd,
         .headroom = (uint64_t)program->setup.retention.headroom,

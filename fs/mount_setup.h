@@ -23,6 +23,7 @@ struct mount_setup {
     struct config_mount mount;
     struct config_audit audit;
     struct config_alerts alerts;
+    struct config_crl crl;
     struct config_retention retention;
     struct config_scan scan;
     uint8_t has_ledger, has_replica;

@@ -193,6 +193,7 @@ int provide_new(const struct config_mount *config, struct keys_client *keys,
         return -ENOMEM;
     }
     *provide = (struct provide){
+        .crl = places->crl,
         .config = config, .keys = keys, .listener = *listener, .wake = -1, .link_fd = -1};
     pthread_mutex_init(&provide->lock, NULL);
     pthread_condattr_t monotonic;
@@ -463,6 +464,11 @@ static enum provide_state state_of_signer(struct provide *provide, const struct 
     if (!signers_judge(provide->trusted.signers, entry->signer_sha256, entry->received_at_s,
                        clock_realtime_s(), ret_judgement))
         return PROVIDE_UNVERIFIED;
+    if (ret_judgement->outcome < SIGNER_HELD && provide_clock_refuses(provide)) {
+        snprintf(ret_judgement->text, sizeof ret_judgement->text,
+                 "the clock is not synchronised or is behind, and [crl] clock says refuse");
+        return PROVIDE_STALE;
+    }
     switch (ret_judgement->outcome) {
     case SIGNER_GOOD:
     case SIGNER_GOOD_EARLIER:

@@ -39,10 +39,10 @@ enum { PROVIDE_POLLFD_MAX = VERIFY_WORKER_MAX + 2 };
 
 /* Something that trust rests on and that ends. */
 struct trust_age {
-    enum { AGE_LIST, AGE_SIGNER, AGE_ANCHOR } what;
+    enum { AGE_LIST, AGE_SIGNER, AGE_ANCHOR, AGE_CLOCK } what;
     const char *subject;
     int64_t ends_s;
-    int64_t left_s; /* negative: it has ended */
+    int64_t left_s; /* negative: it has ended; of AGE_CLOCK: so far the clock is behind */
 };
 
 /* What others want to hear of; called without a lock held. */
@@ -94,6 +94,7 @@ struct provide_places {
     int ledger_fd;
     int replica_fd;
     uint64_t headroom; /* bytes of the disk that admissions leave free */
+    const struct config_crl *crl;
 };
 
 /* `config`, `keys` and `places` stay the caller's and outlive the object. ret_message (256 bytes)
@@ -117,6 +118,9 @@ void provide_set_trust(struct provide *provide, const uint8_t generation[SHA256_
 /* The revocation lists that the configuration names, as a bundle of TRUST_CRL items. Loop thread.
  */
 void provide_set_lists(struct provide *provide, struct bytes bundle);
+
+/* Fetches all of them now. Any thread. */
+void provide_refresh_lists(struct provide *provide);
 
 struct json;
 /* For the operator; NULL when memory is short. */

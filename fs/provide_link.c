@@ -378,6 +378,10 @@ void provide_on_link(struct provide *provide)
         result = link_client_receive(provide->link_fd, &event);
         if (result == -EAGAIN)
             return;
+        if (result == 0 && event.kind == LINK_DONE && event.id >= LIST_FETCH_ID) {
+            provide_list_fetched(provide, &event);
+            continue;
+        }
         if (result == 0 && event.kind == LINK_DONE)
             report_fetch(provide, &event);
         const char *misbehaviour = NULL;

@@ -10,6 +10,7 @@
 #include "fs/recent.h"
 #include "fs/link_meter.h"
 #include "fs/provide.h"
+#include "fs/list_fetch.h"
 #include "fs/revocation.h"
 #include "fs/shares.h"
 #include "fs/signers.h"
@@ -35,6 +36,9 @@ struct worker {
 struct provide_trust {
     struct signers *signers;
     struct revocation revocation;
+    struct list_fetches fetches;
+    _Atomic int64_t latest_s; /* the latest time that some list proves to have been */
+    int64_t fetch_ms; /* when the next one is to be sent, or given up */
     bool lists_brought; /* the files of the configuration have been heard of */
     bool lists_changed; /* the bundle is to be made anew */
     int lists_fd;       /* the bundle */
@@ -54,6 +58,7 @@ struct provide_trust {
 
 struct provide {
     const struct config_mount *config;
+    const struct config_crl *crl;
     struct keys_client *keys;
     struct provide_listener listener;
     struct cache *cache;
@@ -167,6 +172,10 @@ bool step_trust_ready(const struct provide *provide);
 /* An answer other than a verdict; without the lock. False: nobody asked for it. */
 bool provide_trust_answered(struct provide *provide, struct worker *worker,
                             const struct verify_answer *answer);
+/* True while [crl] clock = refuse and the clock cannot be relied on. Any thread. */
+bool provide_clock_refuses(struct provide *provide);
+/* What came of asking for a list; without the lock. */
+void provide_list_fetched(struct provide *provide, const struct link_event *event);
 /* Once in a while: alerts about age; milliseconds until the next time. */
 int64_t provide_trust_look(struct provide *provide);
 

@@ -11,13 +11,16 @@
 #include "fs/provide_private.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <sys/timex.h>
 
 enum {
     ERRAND_TRIES_MAX = 5,
     ERRAND_MS = 60 * 1000, /* a list with a million entries takes seconds */
     SWEEP_PAGE = 256,
     LOOK_MS = 60 * 1000,
+    FETCH_TICK_MS = 100, /* no link yet: looked for so often at most */
     ENDS_MS = 24 * 60 * 60 * 1000,
     AUTHORITIES_BYTES_MAX = 48 * 1024,
 };
@@ -72,6 +75,12 @@ static void step_write_list(struct provide *provide, const struct revocation_lis
     buffer_done(&encoded);
 }
 
+static void add_addresses(void *context, const struct signer_record *record)
+{
+    for (unsigned i = 0; i < record->url_count; i++)
+        list_fetches_add(context, record->urls[i]);
+}
+
 static int load_list(void *context, const uint8_t *key, struct bytes content)
 {
     struct provide *provide = context;
@@ -99,6 +108,7 @@ int provide_trust_new(struct provide *provide, char *ret_message)
     struct provide_trust *trusted = &provide->trusted;
     unsigned damaged = 0, damaged_signers = 0;
     revocation_init(&trusted->revocation);
+    list_fetches_init(&trusted->fetches, provide->crl);
     trusted->lists_fd = -1;
     trusted->lists_changed = true;
     trusted->answer = malloc(sizeof *trusted->answer);
@@ -110,6 +120,8 @@ int provide_trust_new(struct provide *provide, char *ret_message)
     /* A revocation that was seen may have stood there: better not to serve than to forget it. */
     if (r == 0 && damaged_signers > 0)
         r = -EIO;
+    if (r == 0)
+        signers_walk(trusted->signers, add_addresses, &trusted->fetches);
     if (r == 0 && damaged > 0)
         log_warning("%u stored revocation lists are damaged; they are passed over", damaged);
     if (r < 0)
@@ -125,6 +137,7 @@ void provide_trust_free(struct provide *provide)
         cleanup_close(&trusted->lists_fd);
     if (trusted->signers)
         revocation_done(&trusted->revocation);
+    list_fetches_done(&trusted->fetches);
     signers_free(trusted->signers);
     free(trusted->anchors);
     free(trusted->answer);
@@ -288,6 +301,9 @@ void step_trust(struct provide *provide)
     if (!provide->trust_known)
         return;
     step_errand_lost(provide);
+    if (clock_monotonic_ms() >= trusted->fetch_ms)
+        trusted->fetch_ms = list_fetches_send(&trusted->fetches, provide->link_fd,
+                                              clock_realtime_s(), clock_monotonic_ms());
     step_share_lists(provide);
     struct worker *worker = idle_worker(provide);
     enum errand_kind errand = trusted->errand || !worker ? ERRAND_NONE : next_errand(provide);
@@ -314,6 +330,8 @@ static void on_list(struct provide *provide, struct worker *worker, const struct
     if (list) {
         trusted->lists_changed = true;
         step_write_list(provide, list);
+        list_fetches_plan(&trusted->fetches, source, info, clock_realtime_s(),
+                          clock_monotonic_ms());
     }
     step_errand_done(provide, worker);
     provide_unlock(provide);
@@ -406,8 +424,11 @@ static void on_signer(struct provide *provide, struct worker *worker,
     }
     if (r > SIGNERS_SAME)
         step_write(provide, CACHE_SIGNERS, status.sha256, &record);
-    if (r == SIGNERS_NEW)
+    if (r == SIGNERS_NEW) {
         revocation_bring_waiting(&trusted->revocation);
+        signers_walk(trusted->signers, add_addresses, &trusted->fetches);
+        trusted->fetch_ms = 0;
+    }
     provide_unlock(provide);
     if (r < 0)
         log_error("a signer cannot be kept: %s", strerror(-r));
@@ -453,6 +474,38 @@ bool provide_trust_answered(struct provide *provide, struct worker *worker,
     return true;
 }
 
+void provide_list_fetched(struct provide *provide, const struct link_event *event)
+{
+    struct provide_trust *trusted = &provide->trusted;
+    _cleanup_mapping_ struct mapping content = {0};
+    provide_lock(provide);
+    struct list_fetch *fetch = list_fetches_ended(&trusted->fetches, event, clock_realtime_s(),
+                                                  clock_monotonic_ms());
+    if (fetch) {
+        _cleanup_close_ int fd = steal_fd(&fetch->memfd);
+        int r = memfd_seal(fd);
+        if (r == 0)
+            r = mapping_open(fd, CRL_SIZE_MAX, &content);
+        if (r == 0)
+            r = revocation_bring(&trusted->revocation, fetch->url,
+                                 bytes_of(content.data, content.size), true);
+        if (r < 0)
+            log_warning("a revocation list that was fetched could not be taken: %s", strerror(-r));
+    }
+    trusted->fetch_ms = 0;
+    provide_unlock(provide);
+    provide_wake(provide);
+}
+
+void provide_refresh_lists(struct provide *provide)
+{
+    provide_lock(provide);
+    list_fetches_hurry(&provide->trusted.fetches, clock_monotonic_ms());
+    provide->trusted.fetch_ms = 0;
+    provide_unlock(provide);
+    provide_wake(provide);
+}
+
 void provide_set_lists(struct provide *provide, struct bytes bundle)
 {
     struct trust_item item;
@@ -470,6 +523,34 @@ void provide_set_lists(struct provide *provide, struct bytes bundle)
     if (r < 0 || more < 0)
         log_error("not every revocation list could be taken: %s", strerror(-(r < 0 ? r : more)));
     provide_wake(provide);
+}
+
+/* --- the clock -------------------------------------------------------------------------------- */
+
+/* No list is issued, and none was received, after now. */
+static void look_at_clock(struct provide *provide, int64_t now_s)
+{
+    struct provide_trust *trusted = &provide->trusted;
+    int64_t latest_s = 0;
+    for (size_t i = 0; i < trusted->revocation.count; i++) {
+        const struct revocation_list *list = trusted->revocation.lists[i];
+        latest_s = list->info.issued_s > latest_s ? list->info.issued_s : latest_s;
+        latest_s = list->received_s > latest_s ? list->received_s : latest_s;
+    }
+    atomic_store(&trusted->latest_s, latest_s);
+    const struct trust_age age = {
+        .what = AGE_CLOCK, .subject = "clock", .ends_s = latest_s, .left_s = now_s - latest_s};
+    if (now_s + SIGNER_SKEW_S < latest_s)
+        provide->listener.ageing(provide->listener.context, &age);
+}
+
+bool provide_clock_refuses(struct provide *provide)
+{
+    struct timex state = {0};
+    if (strcmp(provide->crl->clock, "refuse") != 0)
+        return false;
+    return adjtimex(&state) == TIME_ERROR || (state.status & STA_UNSYNC) ||
+           clock_realtime_s() + SIGNER_SKEW_S < atomic_load(&provide->trusted.latest_s);
 }
 
 /* --- age -------------------------------------------------------------------------------------- */
@@ -492,9 +573,17 @@ int64_t provide_trust_look(struct provide *provide)
 {
     struct provide_trust *trusted = &provide->trusted;
     int64_t now_ms = clock_monotonic_ms(), now_s = clock_realtime_s();
+    int64_t fetch_in_ms = trusted->fetch_ms - now_ms;
+    if (fetch_in_ms < FETCH_TICK_MS)
+        fetch_in_ms = FETCH_TICK_MS;
     if (now_ms < trusted->look_at_ms)
-        return trusted->look_at_ms - now_ms;
+        return trusted->look_at_ms - now_ms < fetch_in_ms ? trusted->look_at_ms - now_ms
+                                                          : fetch_in_ms;
     trusted->look_at_ms = now_ms + LOOK_MS;
+    look_at_clock(provide, now_s);
+    for (size_t i = 0; i < trusted->revocation.count; i++)
+        list_fetches_plan(&trusted->fetches, trusted->revocation.lists[i]->source,
+                          &trusted->revocation.lists[i]->info, now_s, now_ms);
     for (size_t i = 0; i < trusted->revocation.count; i++) {
         struct revocation_list *list = trusted->revocation.lists[i];
         enum revocation_state state = revocation_state(&list->info, now_s);

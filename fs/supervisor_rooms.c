@@ -90,6 +90,7 @@ static int send_mount_setup(struct rooms *rooms, struct child *child)
     const struct mount_setup setup = {.mount = inputs->config.mount,
                                       .audit = inputs->config.audit,
                                       .alerts = inputs->config.alerts,
+                                      .crl = inputs->config.crl,
                                       .scan = inputs->config.scan,
                                       .retention = inputs->config.retention,
                                       .attempt = rooms->attempt,

@@ -41,20 +41,37 @@ static struct json *refusal_object(const struct revocation_refusal *refusal)
     return steal_ptr(&object);
 }
 
+static struct json *fetch_object(const struct list_fetch *fetch)
+{
+    _cleanup_json_ struct json *object = json_object_new();
+    const char *state = fetch->until_ms ? "under way" : fetch->failures ? "failed" : "waiting";
+    if (!object || json_set_text(object, "url", fetch->url) < 0 ||
+        json_set_text(object, "state", state) < 0 ||
+        (fetch->asked_s && set_time(object, "asked", fetch->asked_s) < 0) ||
+        (fetch->succeeded_s && set_time(object, "succeeded", fetch->succeeded_s) < 0) ||
+        json_set_integer(object, "failures", fetch->failures) < 0 ||
+        json_set_text(object, "failure", fetch->text) < 0)
+        return NULL;
+    return steal_ptr(&object);
+}
+
 struct json *provide_lists_json(struct provide *provide)
 {
     _cleanup_json_ struct json *object = json_object_new(), *lists = json_array_new(),
-                               *refused = json_array_new();
+                               *refused = json_array_new(), *fetches = json_array_new();
     int64_t now_s = clock_realtime_s();
     const struct revocation *revocation = &provide->trusted.revocation;
-    int r = object && lists && refused ? 0 : -ENOMEM;
+    int r = object && lists && refused && fetches ? 0 : -ENOMEM;
     provide_lock(provide);
     for (size_t i = 0; r == 0 && i < revocation->count; i++)
         r = json_append(lists, list_object(revocation->lists[i], now_s));
     for (size_t i = 0; r == 0 && i < revocation->refusal_count; i++)
         r = json_append(refused, refusal_object(&revocation->refusals[i]));
+    for (size_t i = 0; r == 0 && i < provide->trusted.fetches.count; i++)
+        r = json_append(fetches, fetch_object(&provide->trusted.fetches.list[i]));
     provide_unlock(provide);
-    if (r < 0 || json_set(object, "lists", steal_ptr(&lists)) < 0 ||
+    if (r < 0 || json_set(object, "fetches", steal_ptr(&fetches)) < 0 ||
+        json_set(object, "lists", steal_ptr(&lists)) < 0 ||
         json_set(object, "refused", steal_ptr(&refused)) < 0)
         return NULL;
     return steal_ptr(&object);

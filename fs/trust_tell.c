@@ -135,9 +135,30 @@ static void tell_list_age(struct mountfs *fs, const struct trust_age *age)
                      age->subject, ends);
 }
 
+/* It was set back while kosekifs did not run; what happens meanwhile the trail's own watch sees. */
+static void tell_clock_behind(struct mountfs *fs, const struct trust_age *age)
+{
+    char latest[RFC3339_SIZE];
+    rfc3339_format(age->ends_s, latest);
+    const struct audit_event event = {
+        .kind = AUDIT_CLOCK,
+        .reason = "behind",
+        .text = "The clock is behind what the store has seen.",
+        .detail = {{"latest", latest}},
+    };
+    record(fs, &event);
+    alerts_raise(fs->alerts, ALERT_CRITICAL, ALERT_CLOCK, "clock behind",
+                 "Set the clock right; how old revocation lists are cannot be told until then.",
+                 "The clock is behind: it was %s already.", latest);
+}
+
 void trust_tell_ageing(void *context, const struct trust_age *age)
 {
     struct mountfs *fs = context;
+    if (age->what == AGE_CLOCK) {
+        tell_clock_behind(fs, age);
+        return;
+    }
     if (age->what == AGE_LIST) {
         tell_list_age(fs, age);
         return;

@@ -49,10 +49,14 @@ int kosekictl_show_trust(struct asking *asking, int argc, char **argv)
 
 int kosekictl_show_crl(struct asking *asking, int argc, char **argv)
 {
+    static const char *const fetch[] = {"state", "url", "asked", "succeeded", "failure", NULL};
     static const char *const refused[] = {"at", "source", "reason", NULL};
     int status;
+    if (argc == 2 && strcmp(argv[1], "refresh") == 0)
+        return json_set_text(asking->request, "action", "refresh") < 0 ? asking_out_of_memory()
+                                                                       : asking_print(asking, NULL);
     if (argc > 2 || (argc == 2 && strcmp(argv[1], "show") != 0))
-        return asking_usage("crl show");
+        return asking_usage("crl show | crl refresh");
     _cleanup_json_ struct json *reply = asking_send(asking, &status);
     if (!reply || asking->options->json)
         return reply ? print_whole(reply) : status;
@@ -69,6 +73,7 @@ int kosekictl_show_crl(struct asking *asking, int argc, char **argv)
                text_of(list, "number"), (long long)entries, known ? "" : "\tissuer not known yet",
                text_of(list, "issuer"), text_of(list, "source"));
     }
+    print_texts("fetch", json_get(revocation, "fetches"), fetch);
     print_texts("refused", json_get(revocation, "refused"), refused);
     return 0;
 }

@@ -3,9 +3,21 @@
 
 #include "transport/link_message.h"
 
+#include <string.h>
+
 int link_client_request(int fd, uint64_t id, const struct link_request *request, int memfd)
 {
     return link_message_send_request(fd, id, request, memfd);
+}
+
+int link_client_request_list(int fd, uint64_t id, const char *url, uint32_t timeout_ms, int memfd)
+{
+    struct link_list_request request = {.timeout_ms = timeout_ms};
+    size_t size = strlen(url);
+    if (size >= sizeof request.url)
+        return -EINVAL;
+    memcpy(request.url, url, size);
+    return ipc_send(fd, LINK_LIST, id, &request, sizeof request, &memfd, 1);
 }
 
 int link_client_cancel(int fd, uint64_t id)

@@ -107,6 +107,11 @@ struct link_event {
  */
 _must_use_ int link_client_request(int fd, uint64_t id, const struct link_request *request,
                                    int memfd);
+/* Asks for a revocation list by HTTP; answered by one LINK_DONE. Returns as above. -EINVAL: the
+ * address is too long. */
+enum { LINK_LIST_URL_MAX = 256 };
+_must_use_ int link_client_request_list(int fd, uint64_t id, const char *url, uint32_t timeout_ms,
+                                        int memfd);
 /* No answer but LINK_DONE with LINK_CANCELLED, unless another was already under way. */
 _must_use_ int link_client_cancel(int fd, uint64_t id);
 /* Receives one event; IPC_CLOSED, -EAGAIN, -EBADMSG as ipc_receive(); every field is checked. */

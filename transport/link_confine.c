@@ -9,12 +9,14 @@
 #include "transport/link_confine.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
 #include <linux/sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
-enum { PORT_DNS = 53, SOCKET_KIND = 0xf };
+enum { PORT_DNS = 53, PORT_HTTP = 80, SOCKET_KIND = 0xf };
 
 /* Whole directories, since resolv.conf is replaced by a new file when the network changes. */
 static const struct landlock_path paths[] = {
@@ -67,13 +69,20 @@ static const struct syscall_rule syscalls[] = {
     {NULL},
 };
 
-void link_confine_init(struct link_confine *confine, const struct endpoints *endpoints)
+void link_confine_init(struct link_confine *confine, const struct endpoints *endpoints,
+                       const char *crl_hosts)
 {
     unsigned count = 0;
     confine->ports[count++] = PORT_DNS;
     confine->ports[count++] = 0;
     for (unsigned i = 0; i < endpoints->count; i++)
         confine->ports[count++] = endpoints->list[i].host.port;
+    char host[256];
+    for (unsigned i = 0; i < LINK_CRL_HOSTS_MAX && config_list_next(&crl_hosts, host, sizeof host);
+         i++) {
+        const char *port = strchr(host, ':');
+        confine->ports[count++] = port ? (uint16_t)strtoul(port + 1, NULL, 10) : PORT_HTTP;
+    }
     confine->table = (struct confine){
         .paths = paths,
         .path_count = sizeof paths / sizeof paths[0],

@@ -14,6 +14,7 @@
 #include "base/room.h"
 #include "transport/attempt.h"
 #include "transport/link_message.h"
+#include "transport/list_get.h"
 #include "transport/mount_channel.h"
 #include "transport/pace.h"
 #include "transport/transfer_table.h"
@@ -33,6 +34,7 @@ struct link_loop {
     struct attempt_setting setting;
     struct sign_channel *channel; /* to kosekifs-keys */
     struct mount_channel mount;
+    struct list_gets lists;
     struct transfer_table table;
     int64_t due_ms;
 };
@@ -303,6 +305,9 @@ static void loop_collect(struct link_loop *loop)
     while ((message = curl_multi_info_read(loop->multi, &left))) {
         struct transfer *transfer = NULL;
         struct attempt_outcome outcome;
+        if (message->msg == CURLMSG_DONE &&
+            list_gets_ended(&loop->lists, message->easy_handle, message->data.result))
+            continue;
         if (message->msg != CURLMSG_DONE ||
             curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer) != CURLE_OK)
             continue;
@@ -315,6 +320,7 @@ static void loop_collect(struct link_loop *loop)
 static void loop_abandon(struct link_loop *loop)
 {
     mount_channel_done(&loop->mount);
+    list_gets_abandon(&loop->lists);
     unsigned bucket = 0;
     struct transfer *transfer = NULL;
     while ((transfer = transfer_table_next(&loop->table, &bucket, transfer))) {
@@ -425,6 +431,7 @@ int link_loop_run(struct link_loop *loop)
         if (curl_multi_perform(loop->multi, &running) != CURLM_OK)
             return -EIO;
         loop_collect(loop);
+        list_gets_tell(&loop->lists, loop->mount.fd);
         mount_channel_send_finished(&loop->mount, &loop->table);
         loop_start_ready(loop, clock_monotonic_ms());
         loop_tell_states(loop, clock_monotonic_ms());
@@ -466,6 +473,8 @@ struct link_loop *link_loop_new(const struct link_setup *setup, struct endpoints
     mount_channel_init(&loop->mount);
     transfer_table_init(&loop->table, loop_capacity());
     loop->multi = curl_multi_init();
+    list_gets_init(&loop->lists, loop->multi, config);
+    loop->mount.lists = &loop->lists;
     loop->setting = (struct attempt_setting){
         .config = config,
         .profile = &setup->profile,

@@ -54,6 +54,7 @@ static void link_main_check_setup(const struct link_setup *setup, struct endpoin
         !ipc_text_ok(config->http, sizeof config->http) ||
         !ipc_text_ok(config->address_family, sizeof config->address_family) ||
         !ipc_text_ok(config->interface, sizeof config->interface) ||
+        !ipc_text_ok(config->crl_hosts, sizeof config->crl_hosts) ||
         !ipc_text_ok(config->source_address, sizeof config->source_address) ||
         !ipc_text_ok(config->resolve, sizeof config->resolve) ||
         !ipc_text_ok(setup->waivers.link_authentication,
@@ -122,7 +123,7 @@ int main(void)
     if (!loop)
         room_fail(
             "kosekifs-link: libcurl gives no handle, or fewer than 300 descriptors are allowed");
-    link_confine_init(&confine, &endpoints);
+    link_confine_init(&confine, &endpoints, setup.link.crl_hosts);
     room_confine(&confine.table, &sandbox, &report);
     r = room_send_ready(&report);
     if (r == 0)

@@ -17,12 +17,20 @@ enum link_message {
     LINK_CANCEL,          /* to link; no payload */
     LINK_EVENT,           /* to mount */
     LINK_STATE,           /* to mount: of an address */
+    LINK_LIST,            /* to link: struct link_list_request and a memory file */
 };
 
 enum {
     LINK_TIMEOUT_MAX_MS = 60 * 60 * 1000,
     LINK_BODY_MAX = 1024 * 1024 * 1024,
+    LINK_LIST_MAX = 32 * 1024 * 1024, /* of a revocation list */
     LINK_RETRY_AFTER_MAX_S = 7 * 24 * 60 * 60, /* longer ones are cut to it */
+};
+
+struct link_list_request {
+    char url[LINK_LIST_URL_MAX];
+    uint32_t timeout_ms;
+    uint32_t zero;
 };
 
 _must_use_ int link_message_send_request(int fd, uint64_t id, const struct link_request *request,
