@@ -160,9 +160,9 @@ const char *config_check_crl_host(const char *text)
 {
     size_t host = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-");
     const char *port = text + host;
-    bool good = host > 0 && (*port == '\0' || (*port == ':' && port[1] != '\0' &&
-                                               strlen(port) <= 6 &&
-                                               port[1 + strspn(port + 1, "0123456789")] == '\0'));
+    bool good =
+        host > 0 && (*port == '\0' || (*port == ':' && port[1] != '\0' && strlen(port) <= 6 &&
+                                       port[1 + strspn(port + 1, "0123456789")] == '\0'));
     return good ? NULL : "is not HOST or HOST:PORT";
 }
 

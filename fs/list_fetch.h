@@ -1,8 +1,8 @@
 /*
  * When which revocation list is fetched: the addresses of section [crl] and those that certificates
  * on signers' paths name. Each is fetched once an interval with jitter, sooner when the list from
- * there gets old, and after a failure again at growing intervals. kosekifs-link says which hosts are
- * allowed; an address that is not is left alone for a day.
+ * there gets old, and after a failure again at growing intervals. kosekifs-link says which hosts
+ * are allowed; an address that is not is left alone for a day.
  *
  * Thread rule: the owner's lock.
  */
@@ -25,12 +25,12 @@ enum { LIST_FETCH_MAX = 32 };
 
 struct list_fetch {
     char url[SIGNER_URL_MAX];
-    int64_t due_ms;      /* monotonic */
-    int64_t until_ms;    /* when it is given up; 0 = not under way */
-    int memfd;           /* of what is under way; -1 */
-    unsigned failures;   /* in a row */
-    int64_t asked_s;     /* wall clock; 0 = never */
-    int64_t succeeded_s; /* 0 = never */
+    int64_t due_ms;             /* monotonic */
+    int64_t until_ms;           /* when it is given up; 0 = not under way */
+    int memfd;                  /* of what is under way; -1 */
+    unsigned failures;          /* in a row */
+    int64_t asked_s;            /* wall clock; 0 = never */
+    int64_t succeeded_s;        /* 0 = never */
     char text[LINK_DETAIL_MAX]; /* of the last failure; empty */
 };
 
@@ -53,8 +53,7 @@ void list_fetches_plan(struct list_fetches *fetches, const char *source,
                        const struct crl_info *info, int64_t now_s, int64_t now_ms);
 
 /* Sends what is due; the link may be absent (-1). Returns when it is next, monotonic. */
-int64_t list_fetches_send(struct list_fetches *fetches, int link_fd, int64_t now_s,
-                          int64_t now_ms);
+int64_t list_fetches_send(struct list_fetches *fetches, int link_fd, int64_t now_s, int64_t now_ms);
 /* The outcome of a request; the one it belongs to, with its memory file to be read if it is
  * LINK_OK, or NULL. */
 struct list_fetch *list_fetches_ended(struct list_fetches *fetches, const struct link_event *event,

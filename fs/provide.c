@@ -192,9 +192,12 @@ int provide_new(const struct config_mount *config, struct keys_client *keys,
         snprintf(ret_message, 256, "memory is short");
         return -ENOMEM;
     }
-    *provide = (struct provide){
-        .crl = places->crl,
-        .config = config, .keys = keys, .listener = *listener, .wake = -1, .link_fd = -1};
+    *provide = (struct provide){.crl = places->crl,
+                                .config = config,
+                                .keys = keys,
+                                .listener = *listener,
+                                .wake = -1,
+                                .link_fd = -1};
     pthread_mutex_init(&provide->lock, NULL);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);

@@ -38,10 +38,10 @@ struct provide_trust {
     struct revocation revocation;
     struct list_fetches fetches;
     _Atomic int64_t latest_s; /* the latest time that some list proves to have been */
-    int64_t fetch_ms; /* when the next one is to be sent, or given up */
-    bool lists_brought; /* the files of the configuration have been heard of */
-    bool lists_changed; /* the bundle is to be made anew */
-    int lists_fd;       /* the bundle */
+    int64_t fetch_ms;         /* when the next one is to be sent, or given up */
+    bool lists_brought;       /* the files of the configuration have been heard of */
+    bool lists_changed;       /* the bundle is to be made anew */
+    int lists_fd;             /* the bundle */
     uint64_t lists_serial;
     struct signers_generation generation;
     uint64_t errand_id;

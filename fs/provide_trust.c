@@ -479,8 +479,8 @@ void provide_list_fetched(struct provide *provide, const struct link_event *even
     struct provide_trust *trusted = &provide->trusted;
     _cleanup_mapping_ struct mapping content = {0};
     provide_lock(provide);
-    struct list_fetch *fetch = list_fetches_ended(&trusted->fetches, event, clock_realtime_s(),
-                                                  clock_monotonic_ms());
+    struct list_fetch *fetch =
+        list_fetches_ended(&trusted->fetches, event, clock_realtime_s(), clock_monotonic_ms());
     if (fetch) {
         _cleanup_close_ int fd = steal_fd(&fetch->memfd);
         int r = memfd_seal(fd);

@@ -11,8 +11,8 @@ struct link_confine {
     uint16_t ports[LINK_PORT_MAX];
     struct confine table;
 };
-/* The ports of the addresses and of [link] crl_hosts, and that of name servers; a source address takes a port of the
- * kernel's choice. */
+/* The ports of the addresses and of [link] crl_hosts, and that of name servers; a source address
+ * takes a port of the kernel's choice. */
 void link_confine_init(struct link_confine *confine, const struct endpoints *endpoints,
                        const char *crl_hosts);
 

@@ -23,7 +23,7 @@ enum link_message {
 enum {
     LINK_TIMEOUT_MAX_MS = 60 * 60 * 1000,
     LINK_BODY_MAX = 1024 * 1024 * 1024,
-    LINK_LIST_MAX = 32 * 1024 * 1024, /* of a revocation list */
+    LINK_LIST_MAX = 32 * 1024 * 1024,          /* of a revocation list */
     LINK_RETRY_AFTER_MAX_S = 7 * 24 * 60 * 60, /* longer ones are cut to it */
 };
 

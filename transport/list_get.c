@@ -67,8 +67,7 @@ static size_t on_body(char *data, size_t one, size_t size, void *user)
         return 0;
     }
     while (done < size) {
-        ssize_t written =
-            pwrite(get->memfd, data + done, size - done, (off_t)(get->size + done));
+        ssize_t written = pwrite(get->memfd, data + done, size - done, (off_t)(get->size + done));
         if (written < 0 && errno == EINTR)
             continue;
         if (written <= 0)
@@ -192,8 +191,15 @@ bool list_gets_ended(struct list_gets *gets, CURL *easy, CURLcode code)
         if (!get || get->easy != easy)
             continue;
         curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
-        conclude(get, result_of(get, code, status),
-                 get->error[0] ? get->error : curl_easy_strerror(code));
+        enum link_result result = result_of(get, code, status);
+        if (result == LINK_OK)
+            conclude(get, result, "");
+        else if (code == CURLE_OK)
+            conclude(get, result, "the answer is not 200");
+        else
+            conclude(get, result, get->error[0] ? get->error : curl_easy_strerror(code));
+        if (status >= 100 && status <= 599)
+            get->event.status = (uint32_t)status;
         return true;
     }
     return false;

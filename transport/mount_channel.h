@@ -20,7 +20,7 @@ enum {
 struct list_gets;
 
 struct mount_channel {
-    struct list_gets *lists; /* revocation lists that are asked for; not owned */
+    struct list_gets *lists;   /* revocation lists that are asked for; not owned */
     int fd;                    /* -1: kosekifs-mount is not there */
     bool refusing;             /* `refusal` waits to be sent */
     struct link_event refusal; /* outcome of a request that was never held */
