@@ -76,6 +76,8 @@ static int add_path(int ruleset, uint64_t handled, const struct landlock_path *p
     struct path_beneath rule = {.allowed = path->rights & handled, .fd = fd};
     if (!S_ISDIR(status.st_mode))
         rule.allowed &= FILE_RIGHTS;
+    if (rule.allowed == 0)
+        return 0; /* nothing that this version knows of; the kernel takes no empty rule */
     return syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0) < 0 ? -errno : 0;
 }
 

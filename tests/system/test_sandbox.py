@@ -106,3 +106,26 @@ class Replaced(SystemTest):
             self.serve_copy(f"many-{i}.pdf", GOOD)
             self.assertReads(self.reader, f"many-{i}.pdf")
         self.another_than(pid)
+
+
+class ByName(SystemTest):
+    """Names are resolved in the sandbox, by files and by DNS."""
+
+    @classmethod
+    def configure(cls, **more):
+        super().configure(**{"link.url": cls.link.url.replace("127.0.0.1", "localhost")}, **more)
+
+    def test_by_files(self):
+        pid = self.site.room("kosekifs-link")
+        self.assertReads(self.reader, GOOD)
+        self.assertEqual(self.site.room("kosekifs-link"), pid)
+
+
+class ByUnknownName(SystemTest):
+    settings = {"link.url": "https://no-such-host.invalid/{name}"}
+
+    def test_by_dns(self):
+        pid = self.site.room("kosekifs-link")
+        row = self.reader.read(GOOD)
+        self.assertIn(row["error"], ("EHOSTUNREACH", "ETIMEDOUT"))
+        self.assertEqual(self.site.room("kosekifs-link"), pid)
