@@ -82,8 +82,8 @@ static void alert_certificate(struct key_watch *watch, int64_t not_after_s)
 {
     char when[RFC3339_SIZE];
     int64_t left_s = not_after_s - clock_realtime_s();
-    if (left_s > watch->certificate_within_ms / 1000)
-        return;
+    if (not_after_s == 0 || left_s > watch->certificate_within_ms / 1000)
+        return; /* 0: a waiver allows to have none */
     rfc3339_format(not_after_s, when);
     alerts_raise(watch->fs->alerts, left_s > 0 ? ALERT_WARNING : ALERT_CRITICAL, ALERT_KEYS,
                  "client certificate", "Obtain a new certificate for [link] certificate_file.",
@@ -237,7 +237,7 @@ static int set_uses(struct json *object, const struct keys_uses *uses)
 
 struct json *key_watch_object(struct key_watch *watch)
 {
-    static const char *const sources[KEYS_SOURCE_END] = {"unknown", "file", "credential", "token"};
+    static const char *const sources[KEYS_SOURCE_END] = {"none", "file", "credential", "token"};
     static const char *const tokens[KEYS_TOKEN_END] = {"unused", "there", "away", "no login"};
     bool up;
     char not_after[RFC3339_SIZE] = "";

@@ -146,3 +146,17 @@ class Generations(SystemTest):
         self.assertIn("neither [keys] master_key nor one of previous_master_keys", self.site.log())
         self.begin_again(master_key=first, previous_master_keys=f"{second} {on_token}", **settings)
         self.assertReads(self.reader, names[2])
+
+
+class WithoutClientKey(SystemTest):
+    """A waiver says that the link system asks for no certificate of ours."""
+
+    settings = {"waivers.link_authentication": "one machine room, no one else on the line; approved 1 April", "keys.tls_key": "",
+                "link.certificate_file": ""}
+
+    def test_nothing_is_said_of_a_certificate_that_is_not_there(self):
+        status = lambda: json.loads(self.site.ctl("--json", "status").stdout)["status"]["keys"]
+        testbed.wait_until(lambda: status()["up"], 20, "the first answer of kosekifs-keys")
+        self.assertEqual((status()["tls_key"], status()["certificate_subject"],
+                          status()["certificate_not_after"]), ("none", "", ""))
+        self.assertNotIn("TLS client certificate", self.assertOk(self.site.ctl("alerts")))
