@@ -352,9 +352,12 @@ unsigned journal_count(struct journal *journal, uint32_t *ret_oldest_s)
     struct journal_memory *memory = journal->memory;
     uint32_t now = now_s(), oldest_s = 0;
     unsigned count = 0;
+    pthread_mutex_lock(&journal->lock);
+    uint32_t high = memory->head.parked_high;
+    pthread_mutex_unlock(&journal->lock);
     for (unsigned i = 0; i < JOURNAL_THREADS_MAX; i++)
         count += length_of(thread_request(memory, i)) != 0;
-    for (uint32_t i = 0; i < memory->head.parked_high; i++) {
+    for (uint32_t i = 0; i < high; i++) {
         if (length_of(parked_request(memory, i)) == 0)
             continue;
         uint32_t age_s = now - memory->parked[i].since_s;
