@@ -17,6 +17,7 @@
 #include "cache/cache.h"
 #include "cache/record.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 enum {
@@ -43,7 +44,7 @@ struct slot {
 struct slots_mirror {
     int directory_fd; /* borrowed */
     int fd;           /* -1: not attached */
-    int error;        /* 0, or why it fell behind (negative errno) */
+    atomic_int error; /* 0, or why it fell behind (negative errno); read by any thread */
 };
 
 struct slots {

@@ -121,6 +121,52 @@ static void test_churn(void **state)
     store_remove(&store);
 }
 
+static uint64_t map_used(struct store *store)
+{
+    struct cache_statistics statistics;
+    assert_int_equal(cache_statistics(store->cache, &statistics), 0);
+    return statistics.map_used;
+}
+
+/* Insertions and deletions at random: the file grows a little beyond what was live at first, and
+ * then no more. KOSEKIFS_TEST_CHURN sets how many; 20,000 for the figure. */
+static void test_growth(void **state)
+{
+    (void)state;
+    struct store store;
+    enum { LIVE = 100, ROUNDS_DEFAULT = 300, SIZE_MIN = 50 * 1024, SIZE_SPAN = 500 * 1024 };
+    const char *text = getenv("KOSEKIFS_TEST_CHURN");
+    unsigned rounds = text ? (unsigned)atoi(text) : ROUNDS_DEFAULT;
+    uint32_t random_state = 7;
+    bool stored[LIVE * 2] = {false};
+    uint64_t most = 0, live = 0;
+    size_t sizes[LIVE * 2] = {0};
+    store_new(&store);
+    store_open(&store);
+    for (unsigned i = 0; i < LIVE + rounds; i++) {
+        random_state = random_state * 1664525u + 1013904223u;
+        unsigned place = i < LIVE ? i : (random_state >> 8) % (LIVE * 2);
+        struct certname name = name_number(place);
+        if (stored[place]) {
+            assert_int_equal(cache_purge(store.cache, &name), 0);
+            live -= sizes[place];
+        } else {
+            sizes[place] = SIZE_MIN + (random_state >> 4) % SIZE_SPAN;
+            assert_int_equal(store_admit(&store, &name, sizes[place], i, NULL), 0);
+            live += sizes[place];
+        }
+        stored[place] = !stored[place];
+        most = live > most ? live : most;
+    }
+    /* A chunk of 64 KiB and its tag take 17 pages. */
+    double growth = (double)map_used(&store) / ((double)most * 17 / 16) - 1;
+    print_message("%u insertions and deletions: the file is %.1f %% larger than the pages of the "
+                  "most that was live\n",
+                  rounds, growth * 100);
+    assert_true(growth <= 0.08);
+    store_remove(&store);
+}
+
 static void fill_disk(const char *path)
 {
     static const uint8_t block[4096];
@@ -186,6 +232,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_map_full),
         cmocka_unit_test(test_churn),
+        cmocka_unit_test(test_growth),
         cmocka_unit_test(test_disk_full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
