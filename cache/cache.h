@@ -117,6 +117,10 @@ _must_use_ int cache_find(struct cache *cache, const struct certname *name,
 _must_use_ int cache_find_inode(struct cache *cache, uint32_t inode,
                                 struct cache_entry *ret_entry); /* CACHE_MISS */
 
+/* The inode of a name, also when all else that is known of it is damaged. CACHE_MISS. */
+_must_use_ int cache_find_number(struct cache *cache, const struct certname *name,
+                                 uint32_t *ret_inode);
+
 /*
  * Records what HEAD said: size, modified_s, validator of `entry` are taken. A new name gets an
  * inode number and first_seen_ns = now_ns; a known one keeps both. A stored certificate keeps its

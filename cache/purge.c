@@ -8,6 +8,28 @@
 #include "cache/rebuild.h"
 #include "cache/space.h"
 
+/* The inode that the plain row of names gives; the entry under it may be damaged. */
+static int inode_of(struct cache *cache, MDB_txn *transaction, const struct certname *name,
+                    uint32_t *ret_inode)
+{
+    struct bytes value;
+    int r = store_get(cache, transaction, TABLE_NAMES, bytes_of(name->text, strlen(name->text)),
+                      &value);
+    if (r != 0)
+        return r;
+    if (value.size != sizeof(struct number_key))
+        return -EIO;
+    *ret_inode = be32_get(value.data);
+    return 0;
+}
+
+int cache_find_number(struct cache *cache, const struct certname *name, uint32_t *ret_inode)
+{
+    _cleanup_transaction_ MDB_txn *transaction = NULL;
+    int r = store_begin(cache, MDB_RDONLY, &transaction);
+    return r < 0 ? r : inode_of(cache, transaction, name, ret_inode);
+}
+
 /* Takes the content out; the caller puts or deletes the entry. */
 static int drop_content(struct cache *cache, MDB_txn *transaction, struct counters *counters,
                         struct entry_row *row)
@@ -82,21 +104,6 @@ static int delete_rows(struct cache *cache, MDB_txn *transaction, const struct c
     for (size_t i = 0; r == 0 && i < sizeof tables / sizeof *tables; i++)
         r = store_delete(cache, transaction, tables[i], bytes_of(key.bytes, sizeof key.bytes));
     return r;
-}
-
-/* The inode that the plain row of names gives; the entry under it may be damaged. */
-static int inode_of(struct cache *cache, MDB_txn *transaction, const struct certname *name,
-                    uint32_t *ret_inode)
-{
-    struct bytes value;
-    int r = store_get(cache, transaction, TABLE_NAMES, bytes_of(name->text, strlen(name->text)),
-                      &value);
-    if (r != 0)
-        return r;
-    if (value.size != sizeof(struct number_key))
-        return -EIO;
-    *ret_inode = be32_get(value.data);
-    return 0;
 }
 
 /*

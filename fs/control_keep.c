@@ -336,14 +336,15 @@ static void fsck_repair(struct store_task *task, struct cache *cache)
     for (size_t i = 0; error == 0 && i < fsck->lost_count; i++) {
         const struct certname *name = &fsck->lost[i];
         struct cache_entry entry = {0};
-        bool found = cache_find(cache, name, &entry) == 0;
-        if (found && entry.held)
+        if (cache_find(cache, name, &entry) == 0 && entry.held)
             continue; /* what is under hold is not destroyed, however damaged */
+        uint32_t inode;
+        bool found = cache_find_number(cache, name, &inode) == 0;
         error = work_record(&fsck->work, AUDIT_PURGE, name->text, "damaged", 0, NULL, NULL);
         if (error >= 0)
             error = cache_forget(cache, name);
         if (found)
-            mountfs_withdraw(fsck->work.fs, entry.inode);
+            mountfs_withdraw(fsck->work.fs, inode);
         error = error > 0 ? 0 : error;
     }
     if (error == 0 && fsck->structure)

@@ -118,6 +118,8 @@ static const char *purge(struct deciding *deciding, struct cache *cache,
         return "the store cannot be read";
     if (found == 0 && entry.held)
         return "refused: under legal hold";
+    if (found < 0 && cache_find_number(cache, name, &entry.inode) != 0)
+        return "the store cannot be read";
     bool has_content = found == 0 && (entry.state == CACHE_STORED || entry.state == CACHE_WITHHELD);
     if (record(deciding, AUDIT_PURGE, name->text, "purge", 0, has_content ? entry.sha256 : NULL) <
         0)
