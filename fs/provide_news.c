@@ -91,9 +91,10 @@ static void on_endpoint(void *context, const struct link_endpoint_state *state)
 {
     struct mountfs *fs = context;
     if (state->open)
-        alerts_raise(fs->alerts, ALERT_WARNING, ALERT_LINK, state->address,
-                     "Run kosekictl link test; look at the line and at the link system.",
-                     "it does not work and is left alone for now: %s", state->last_failure);
+        alerts_raise(
+            fs->alerts, ALERT_WARNING, ALERT_LINK, state->address,
+            "Look at the line and at the link system; kosekictl status shows its addresses.",
+            "it does not work and is left alone for now: %s", state->last_failure);
     else
         log_info("the link system answers again at %s", state->address);
 }
