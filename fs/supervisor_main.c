@@ -17,6 +17,9 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+/* For a kosekifs-mount whose supervisor is gone and which still ends. */
+enum { RESUMED_AWAIT_MS = 15000, FRESH_AWAIT_MS = 5000 };
+
 /* The key files are open here, and what children are given passes through: no core, no ptrace. */
 static int harden(void)
 {
@@ -153,8 +156,9 @@ static int settle_task(const struct supervisor_options *options, struct supervis
     int code = take_place(options, task);
     if (code == 0)
         code = settle();
-    if (code == 0 && task->resumed)
-        supervisor_state_await(task->inputs->config.mount.state_directory);
+    if (code == 0)
+        supervisor_state_await(task->inputs->config.mount.state_directory,
+                               task->resumed ? RESUMED_AWAIT_MS : FRESH_AWAIT_MS);
     if (code == 0)
         code = supervisor_inputs_claim(task->inputs);
     if (code == 0 && supervisor_daemon_log(options->foreground, &task->log_fd) < 0)

@@ -13,9 +13,6 @@
 #include <sys/stat.h>
 #include <time.h>
 
-/* As long as a kosekifs-mount may take to end. */
-enum { STATE_AWAIT_MS = 15000 };
-
 static int make(const char *path, const struct child_identity *owner)
 {
     if (mkdir(path, 0700) < 0)
@@ -87,10 +84,10 @@ int supervisor_state_check(const char *path, const struct child_identity *owner)
     return EXIT_CANTCREATE;
 }
 
-void supervisor_state_await(const char *path)
+void supervisor_state_await(const char *path, int64_t wait_ms)
 {
     const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
-    int64_t until_ms = clock_monotonic_ms() + STATE_AWAIT_MS;
+    int64_t until_ms = clock_monotonic_ms() + wait_ms;
     _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && clock_monotonic_ms() < until_ms)
         nanosleep(&pause, NULL);

@@ -5,6 +5,8 @@
 #include "base/cleanup.h"
 #include "fs/children.h"
 
+#include <stdint.h>
+
 /*
  * Opens the directory, which `owner` must own and nobody else may enter; makes it if only its last
  * part is missing. The lock lasts until the last copy of the descriptor is closed, so it also waits
@@ -15,6 +17,6 @@ _must_use_ int supervisor_state_open(const char *path, const struct child_identi
 /* Whether that would work, as far as it can be told without making or locking anything. */
 _must_use_ int supervisor_state_check(const char *path, const struct child_identity *owner);
 /* Waits for a kosekifs-mount that still ends, after its supervisor crashed. */
-void supervisor_state_await(const char *path);
+void supervisor_state_await(const char *path, int64_t wait_ms);
 
 #endif
