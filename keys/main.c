@@ -1,8 +1,7 @@
 /*
  * kosekifs-keys: holds the master keys and the TLS key and answers its neighbours
  * (keys/service.h). After the files are read it opens nothing any more, but for what a PKCS#11
- * module wants. It ends when the supervisor
- * does.
+ * module wants. It ends when the supervisor does.
  */
 #include "base/clock.h"
 #include "base/keys_setup.h"
