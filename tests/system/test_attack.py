@@ -2,15 +2,18 @@
 
 import json
 import os
+import shutil
 import socket
+import subprocess
 import threading
 import time
+import unittest
 
 import testbed
 from system.attack import AttackTest
-from system.scene import GOOD, SLACK
+from system.scene import GOOD, SLACK, TOP, build_directory, work_directory
 
-# System calls by number on x86_64 (None elsewhere), with arguments: what a table cannot forget.
+# System calls by their numbers on x86_64, with arguments: what a table must not forget.
 CALLS = {
     "setuid(0)": "105 0", "unshare(CLONE_NEWUSER)": "272 0x10000000", "mount": "165 0 0",
     "bpf": "321 0 0", "keyctl": "250 0 0", "io_uring_setup": "425 1 0", "userfaultfd": "323 0",
@@ -222,3 +225,55 @@ class OlderKernel(AttackTest):
         self.whole()
         self.serve_copy("after.pdf")
         self.assertReads(self.reader, "after.pdf", timeout=60)
+
+
+class Schema(unittest.TestCase):
+    """The XSD 1.1 process, as kosekictl and the supervisor start it: its program is another."""
+
+    VECTORS = TOP / "tests" / "vectors" / "xml" / "schema"
+    # In the place of validation; what is returned is shown as the reason.
+    ATTACKER = """
+class Attacker(Processor):
+    def validate(self, document):
+        import ctypes
+        try:
+            {attack}
+        except OSError as error:
+            import errno
+            return REFUSED, "attack: " + errno.errorcode[error.errno]
+        return REFUSED, "attack: done"
+Processor = Attacker
+
+if __name__ =="""
+
+    def verify(self, attack):
+        directory = work_directory() / "AttackedSchema"
+        shutil.rmtree(directory, ignore_errors=True)
+        (directory / "verify").mkdir(parents=True)
+        shutil.copy(build_directory() / "kosekictl", directory)
+        program = (TOP / "verify" / "schema_worker.py").read_text()
+        program = program.replace("\nif __name__ ==", self.ATTACKER.format(attack=attack))
+        (directory / "verify" / "schema_worker.py").write_text(program)
+        return subprocess.run(
+            [directory / "kosekictl", "verify", "--trust", self.VECTORS / "anchor.pem", "--crl",
+             self.VECTORS / "official.crl", "--signer",
+             "CN=Minister of Justice,OU=Ministry of Justice,O=Test Government,C=JP", "--schema",
+             self.VECTORS / "koseki.xsd", "--schema", self.VECTORS / "koseki-types.xsd",
+             self.VECTORS / "good-current.xml"], capture_output=True, text=True).stdout
+
+    def test_what_it_can_do(self):
+        self.assertIn("attack: done", self.verify("open('/usr/bin/python3').close()"))
+
+    def test_files(self):
+        for place in ("/etc/passwd", "/proc/self/maps", str(TOP / "meson.build")):
+            with self.subTest(place=place):
+                self.assertIn("attack: EACCES", self.verify(f"open({place!r})"))
+
+    def test_what_ends_it(self):
+        for attack in ("socket.socket(socket.AF_INET)", "os.fork()", f"os.kill({os.getpid()}, 0)",
+                       "open('/tmp/kosekifs-attack', 'w')",
+                       f"ctypes.CDLL(None).ptrace(16, {os.getpid()}, 0, 0)",
+                       "ctypes.CDLL(None).process_vm_readv(1, 0, 0, 0, 0, 0)",
+                       "ctypes.CDLL(None).unshare(0x10000000)"):
+            with self.subTest(attack=attack):
+                self.assertIn("gave no answer", self.verify(attack))
