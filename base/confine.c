@@ -106,12 +106,18 @@ static int filter(const struct confine *table)
     return syscall_filter_apply(lists, sizeof lists / sizeof lists[0]);
 }
 
-static int forbid(const struct confine *table)
+static int forbid(void)
 {
     tzset(); /* the first conversion of a time would look for files */
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         return -errno;
-    int r = limit(RLIMIT_CORE, 0);
+    return limit(RLIMIT_CORE, 0);
+}
+
+/* After Landlock, whose rules take descriptors: between fork and exec there may be many. */
+static int set_limits(const struct confine *table)
+{
+    int r = 0;
     for (size_t i = 0; i < table->limit_count && r == 0; i++)
         if (!SANITIZED || table->limits[i].resource != RLIMIT_AS) /* they reserve terabytes */
             r = limit(table->limits[i].resource, table->limits[i].most);
@@ -120,12 +126,16 @@ static int forbid(const struct confine *table)
 
 int confine(const struct confine *table, const struct confine_report *level, const char **ret_step)
 {
-    *ret_step = "set limits";
-    int r = forbid(table);
+    *ret_step = "forbid new privileges and core dumps";
+    int r = forbid();
     if (r == 0 && level->landlock_abi > 0) {
         *ret_step = "close files and network (Landlock)";
         r = landlock_restrict((int)level->landlock_abi, table->paths, table->path_count,
                               table->ports, table->port_count);
+    }
+    if (r == 0) {
+        *ret_step = "set limits";
+        r = set_limits(table);
     }
     if (r == 0 && level->level != CONFINE_SANITIZER) {
         *ret_step = "limit system calls (seccomp)";

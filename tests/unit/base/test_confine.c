@@ -145,6 +145,25 @@ static void test_system_calls(void **state)
     }
 }
 
+/* More descriptors than the limit to come, as between fork and exec. */
+static void act_many_descriptors(int abi)
+{
+    const struct confine narrow = {
+        .paths = etc, .path_count = 3, .limits = limits, .limit_count = 1, .syscalls = syscalls};
+    const struct confine_report level = {.level = CONFINE_REDUCED, .landlock_abi = (uint32_t)abi};
+    const char *step;
+    for (int i = 0; i < 40; i++)
+        MUST(dup(0) >= 0);
+    MUST(confine(&narrow, &level, &step) == 0);
+    syscall(SYS_exit_group, 0);
+}
+
+static void test_many_descriptors(void **state)
+{
+    (void)state;
+    assert_int_equal(run(act_many_descriptors, landlock_abi(1000)), 0);
+}
+
 static void act_wrong_name(int argument)
 {
     const struct syscall_rule wrong[] = {{"no_such_call"}, {NULL}};
@@ -162,9 +181,8 @@ static void test_wrong_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_versions),
-        cmocka_unit_test(test_files_by_each_version),
-        cmocka_unit_test(test_system_calls),
+        cmocka_unit_test(test_versions),     cmocka_unit_test(test_files_by_each_version),
+        cmocka_unit_test(test_system_calls), cmocka_unit_test(test_many_descriptors),
         cmocka_unit_test(test_wrong_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
