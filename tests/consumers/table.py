@@ -14,9 +14,11 @@ import contextlib
 import dataclasses
 import hashlib
 import os
+import pathlib
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 
 import testbed
@@ -106,6 +108,11 @@ class ProgramTest(SystemTest):
         cls.tools = cls.site.directory / "tools"
         cls.tools.mkdir()
         write_accounts(cls.site.directory)
+        # Programs that are ended leave their temporary files. Short: there are sockets among them.
+        cls.temporary = pathlib.Path(tempfile.gettempdir()) / f"p{os.getpid()}"
+        cls.temporary.mkdir()
+        cls.temporary.chmod(0o1777)
+        cls.addClassCleanup(shutil.rmtree, cls.temporary)
 
     def words(self, words, **places):
         places.update(tools=self.tools, source=SOURCES, site=self.site.directory)
@@ -126,7 +133,8 @@ class ProgramTest(SystemTest):
         argv = self.words(program.run, name=name, path=self.site.mount_point / name, desk=desk,
                           **self.places(name, denied))
         more = dict(zip(program.env, self.words(program.env.values(), desk=desk)))
-        environment = {**os.environ, "HOME": str(desk), "LC_ALL": "C.UTF-8", **more}
+        environment = {**os.environ, "HOME": str(desk), "LC_ALL": "C.UTF-8",
+                       "TMPDIR": str(self.temporary), **more}
         return reader.start(*argv, start_new_session=True, env=environment)
 
     def finish(self, process):
