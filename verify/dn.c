@@ -99,6 +99,11 @@ static int add_part(X509_NAME *name, const struct part *part, bool same_rdn)
     if (size <= 0)
         return -EINVAL;
     ASN1_OBJECT *object = OBJ_txt2obj(type_text, 0);
+    if (!object) { /* RFC 4512 2.5: case does not matter; OpenSSL knows the short names in capitals */
+        for (char *c = type_text; *c; c++)
+            *c = *c >= 'a' && *c <= 'z' ? (char)(*c - 'a' + 'A') : *c;
+        object = OBJ_txt2obj(type_text, 0);
+    }
     if (!object)
         return -EINVAL;
     int added = X509_NAME_add_entry_by_OBJ(name, object, V_ASN1_UTF8STRING, value_text, size, -1,
