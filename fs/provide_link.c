@@ -323,6 +323,9 @@ static void step_progress(struct provide *provide, struct flight *flight,
     flight->ask_again_ms = clock_monotonic_ms() + (int64_t)event->retry_after_s * 1000;
     if (flight->link_until_ms < flight->sent_ms + provide->config->ready_timeout)
         flight->link_until_ms = flight->sent_ms + provide->config->ready_timeout;
+    /* Nor memory: large ones that are prepared for hours would keep all others from being fetched.
+     */
+    step_release_body(provide, flight);
     step_leave_place(provide, flight);
 }
 
