@@ -1,5 +1,5 @@
-/* Loaded before a program: its wall clock is OTHER_TIME_S seconds ahead. Nothing else changes, so that
- * sandboxes and deadlines work as ever. */
+/* Loaded before a program: its wall clock is OTHER_TIME_S seconds ahead. Nothing else changes, so
+ * that sandboxes and deadlines work as ever. */
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <time.h>
