@@ -99,7 +99,8 @@ static int add_part(X509_NAME *name, const struct part *part, bool same_rdn)
     if (size <= 0)
         return -EINVAL;
     ASN1_OBJECT *object = OBJ_txt2obj(type_text, 0);
-    if (!object) { /* RFC 4512 2.5: case does not matter; OpenSSL knows the short names in capitals */
+    if (!object) { /* RFC 4512 2.5: case does not matter; OpenSSL knows the short names in capitals
+                    */
         for (char *c = type_text; *c; c++)
             *c = *c >= 'a' && *c <= 'z' ? (char)(*c - 'a' + 'A') : *c;
         object = OBJ_txt2obj(type_text, 0);
