@@ -3,8 +3,10 @@
 KOSEKIFS_KILLS=full runs the full counts; the check runs a few of them.
 """
 
+import contextlib
 import json
 import os
+import pathlib
 import random
 import re
 import shutil
@@ -397,7 +399,8 @@ StandardError=inherit
 SYSTEMD = """
 mount --make-rprivate / && mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system || exit
 for each in /sys/fs/cgroup/systemd /sys/fs/cgroup/unified /sys/fs/cgroup; do
-    mkdir -p $each/koseki-test-$$ && echo $$ >$each/koseki-test-$$/cgroup.procs
+    own=$each/koseki-test-$$
+    [ -e $each/cgroup.procs ] && mkdir -p $own && echo $$ >$own/cgroup.procs
 done 2>/dev/null
 exec /lib/systemd/systemd --user --unit=test.target
 """
@@ -453,6 +456,10 @@ class UnderSystemd(SystemTest):
         cls.systemctl("stop", "kosekifs")
         cls.systemd.kill()  # it has no unit to end by
         cls.systemd.wait(20)
+        for top in pathlib.Path("/sys/fs/cgroup").glob(f"**/koseki-test-{cls.systemd.pid}"):
+            for directory, _, _ in os.walk(top, topdown=False):
+                with contextlib.suppress(OSError):  # somebody is still ending in it
+                    os.rmdir(directory)
 
     def shown(self, key):
         return self.systemctl("show", "--value", "-p", key, "kosekifs").stdout.strip()
