@@ -86,6 +86,11 @@ static int step_rescan(struct provide *provide, const struct certname *name, str
     struct flight *flight = flights_add(provide->flights, FLIGHT_CONTENT, name);
     if (!flight)
         return ENOMEM;
+    if (waiter && !shares_add_waiter(provide->shares, waiter->uid, UINT64_MAX)) {
+        flights_remove(provide->flights, flight);
+        flight_free(flight);
+        return ENOMEM;
+    }
     flight->entry = entry;
     flight->anew = flight->scan = true;
     flight->started_ms = clock_monotonic_ms();
