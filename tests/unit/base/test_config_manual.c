@@ -42,6 +42,7 @@ static const struct documented keys[] = {
 #define KEYS(type, name, size, text, least, most, help) DOCUMENTED("keys", type, name, text, least)
 #define TRUST(type, name, size, text, least, most, help)                                           \
     DOCUMENTED("trust", type, name, text, least)
+#define CRL(type, name, size, text, least, most, help) DOCUMENTED("crl", type, name, text, least)
 #define AUDIT(type, name, size, text, least, most, help)                                           \
     DOCUMENTED("audit", type, name, text, least)
 #define ALERTS(type, name, size, text, least, most, help)                                          \
@@ -61,8 +62,8 @@ static const struct documented keys[] = {
     DOCUMENTED("inventory", type, name, text, least)
 #define USERS(type, name, size, text, least, most, help)                                           \
     DOCUMENTED("users", type, name, text, least)
-    CONFIG_MOUNT(MOUNT) CONFIG_LINK(LINK) CONFIG_KEYS(KEYS) CONFIG_TRUST(TRUST) CONFIG_AUDIT(AUDIT)
-        CONFIG_ALERTS(ALERTS) CONFIG_RETENTION(RETENTION) CONFIG_BACKUP(BACKUP)
+    CONFIG_MOUNT(MOUNT) CONFIG_LINK(LINK) CONFIG_KEYS(KEYS) CONFIG_TRUST(TRUST) CONFIG_CRL(CRL)
+        CONFIG_AUDIT(AUDIT) CONFIG_ALERTS(ALERTS) CONFIG_RETENTION(RETENTION) CONFIG_BACKUP(BACKUP)
             CONFIG_REPLICA(REPLICA) CONFIG_WAIVERS(WAIVERS) CONFIG_SCAN(SCAN)
                 CONFIG_INVENTORY(INVENTORY) CONFIG_USERS(USERS) CONFIG_SANDBOX(SANDBOX)};
 
