@@ -166,14 +166,18 @@ class AccessChanged(Reloading):
         self.reload()
 
 
-class NewRevocationList(Reloading):
+class NewTrust(Reloading):
     settings = {"mount.open_timeout": "60s"}
 
-    def newer_list(self):
-        """A list of the same content, so all that is stored has to be verified again."""
-        path = next(self.crls.glob("*.crl"))
-        shutil.copy(path, path.with_name("again-" + path.name))
-        self.reload()
+    def newer_trust(self):
+        """The same anchor in another file, so all that is stored has to be verified again."""
+        official = self.samples / "signing" / "official.pem"
+        again = shutil.copy(official, self.site.directory / "again.pem")
+        settings = self.site.settings(self.link.url)
+        settings["trust"].update(crls=self.crls, anchors=f"{official} {again}")
+        settings["mount"]["open_timeout"] = "60s"
+        self.site.write_configuration(settings)
+        self.site.daemon.send_signal(signal.SIGHUP)
 
     def test_listed_again_while_the_link_system_is_silent(self):
         self.assertReads(self.reader, GOOD)
@@ -182,13 +186,13 @@ class NewRevocationList(Reloading):
         waiting = self.reader.start("cat", "silent-1.pdf")
         testbed.wait_until(lambda: self.gets("silent-1.pdf"), 5, "the GET")
         before = json.loads(self.reader.text(".kosekifs/status.json"))["verify"]
-        self.newer_list()
+        self.newer_trust()
 
         def changed():
             now = json.loads(self.reader.text(".kosekifs/status.json"))["verify"]
             return now["trust_generation"] != before["trust_generation"]
-        testbed.wait_until(changed, 5, "the new list")
-        testbed.wait_until(lambda: GOOD in self.reader.list(), 5, "the listing")
+        testbed.wait_until(changed, 15, "the new trust")
+        testbed.wait_until(lambda: GOOD in self.reader.list(), 15, "the listing")
         self.assertIsNone(waiting.poll(), "the other one has not waited all the time")
         waiting.kill()
         self.reader.finish(waiting, 5)
