@@ -14,8 +14,9 @@
 #include <stdint.h>
 
 enum {
-    SCHEMA_CHANNEL_MS = 6000,
-    SCHEMA_CHANNEL_WAIT_MS = 2000, /* of those: for a process in place of one that ended */
+    SCHEMA_CHANNEL_MS = 8500,
+    SCHEMA_CHANNEL_WAIT_MS = 5000, /* of those: for a process in place of one that ended, with its
+                                      worker after a rejection, or by itself */
 };
 
 struct schema_channel {

@@ -88,7 +88,7 @@ class Killed(SystemTest):
 
     def kill_under_load(self, room, full, pause):
         kills = full if FULL else max(full // 20, 3)
-        comparing = Comparing(self, room, kills * 24)
+        comparing = Comparing(self, room, kills * 60)
         before = len(self.site.log())
         for _ in range(kills):
             time.sleep(random.uniform(0.2, 1.0) * pause)
