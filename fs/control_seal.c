@@ -47,6 +47,13 @@ static void drop_pages(void *context, uint32_t inode)
         session_invalidate(bounds->fs->session, inode);
 }
 
+static void drop_blocked(void *context, uint32_t inode)
+{
+    const struct bounds *bounds = context;
+    if (delivery_blocked(bounds->fs->delivery, inode))
+        drop_pages(context, inode);
+}
+
 static struct bound bound_of(struct mountfs *fs, const struct seal *seal)
 {
     struct certname name;
@@ -54,9 +61,13 @@ static struct bound bound_of(struct mountfs *fs, const struct seal *seal)
     struct bound bound = {.scope = seal->scope, .uid = seal->uid};
     if (seal->scope == SEAL_AFFAIR)
         bound.affair = delivery_affair(seal->subject);
-    if (seal->scope == SEAL_NAME && certname_parse(seal->subject, &name) &&
-        cache_find(fs->cache, &name, &entry) == 0)
+    if (seal->scope != SEAL_NAME || !certname_parse(seal->subject, &name))
+        return bound;
+    int found = cache_find(fs->cache, &name, &entry);
+    if (found == 0)
         bound.inode = entry.inode;
+    else if (found < 0)
+        bound.scope = SEAL_ALL; /* which file it is cannot be said: none that is open is read */
     return bound;
 }
 
@@ -80,9 +91,9 @@ void seal_apply(struct mountfs *fs)
     bounds.list = calloc(SEALS_MAX, sizeof *bounds.list);
     for (int64_t id = -1; bounds.list && seals_next(fs->seals, id, &seal); id = (int64_t)seal.id)
         bounds.list[bounds.count++] = bound_of(fs, &seal);
-    const struct delivery_review review = {&bounds, bounds_block, drop_pages};
+    delivery_review(fs->delivery, bounds_block, &bounds);
     delivery_settle(fs->delivery);
-    delivery_review(fs->delivery, &review);
+    delivery_walk(fs->delivery, drop_blocked, &bounds);
     if (seals_cover_all(fs->seals)) {
         cache_forget_keys(fs->cache);
         drop_all_pages(&bounds);
@@ -156,6 +167,8 @@ struct json *control_seal(const struct control_call *call, bool *ret_later)
     struct seal seal = {.by = call->asked_by};
     (void)ret_later;
     const char *wrong = read_seal(call, &seal);
+    if (!wrong && !atomic_load(&call->fs->serving))
+        wrong = "kosekifs-mount is just starting; give the command again";
     if (wrong)
         return control_reply_error("%s", wrong);
     int error = seals_add(call->fs->seals, &seal, clock_realtime_s(), &seal.id);

@@ -285,33 +285,19 @@ bool delivery_blocked(struct delivery *delivery, uint32_t inode)
     return blocked;
 }
 
-/* Decides on one file under the lock; true if it is blocked from now on. */
-static bool review_file(struct delivery *delivery, const struct delivery_review *review,
-                        struct open_file *file)
+void delivery_review(struct delivery *delivery, delivery_blocks *blocks, void *context)
 {
-    bool blocks = review->blocks(review->context, file);
-    if (blocks == (file->blocked != 0))
-        return false;
-    file->blocked = blocks;
-    if (blocks)
-        atomic_fetch_add(&delivery->blocked, 1);
-    else
-        atomic_fetch_sub(&delivery->blocked, 1);
-    return blocks;
-}
-
-void delivery_review(struct delivery *delivery, const struct delivery_review *review)
-{
-    bool more = true;
-    for (uint32_t slot = 0; more; slot++) {
-        uint32_t inode = 0;
-        pthread_mutex_lock(&delivery->lock);
-        more = slot < delivery->table->fresh;
-        struct open_file *file = more ? &delivery->table->files[slot] : NULL;
-        if (file && file->used && review_file(delivery, review, file))
-            inode = file->inode;
-        pthread_mutex_unlock(&delivery->lock);
-        if (inode)
-            review->changed(review->context, inode);
+    pthread_mutex_lock(&delivery->lock);
+    for (uint32_t slot = 0; slot < delivery->table->fresh; slot++) {
+        struct open_file *file = &delivery->table->files[slot];
+        bool blocked = file->used && blocks(context, file);
+        if (!file->used || blocked == (file->blocked != 0))
+            continue;
+        file->blocked = blocked;
+        if (blocked)
+            atomic_fetch_add(&delivery->blocked, 1);
+        else
+            atomic_fetch_sub(&delivery->blocked, 1);
     }
+    pthread_mutex_unlock(&delivery->lock);
 }

@@ -3,10 +3,11 @@
  * reads are answered inside delivery_enter() and delivery_leave(); who takes a right away while
  * files are open does it in this order:
  *   1. makes new decisions refuse (fs/seals.h);
- *   2. delivery_settle(): every answer decided before has reached the kernel;
- *   3. delivery_review(): open files that may no longer be read are blocked;
- *   4. drops the kernel's pages of the inodes it is told; the kernel must ask again, and is
- * refused.
+ *   2. delivery_review(): open files that may no longer be read are blocked;
+ *   3. delivery_settle(): every answer decided before has reached the kernel;
+ *   4. delivery_walk(): drops the kernel's pages of what is blocked; the kernel must ask again, and
+ * is refused. Also of what was blocked earlier: whoever did may have been killed before he came to
+ *      the pages.
  *
  * The kernel keeps one set of pages an inode, whoever reads, so an inode stays blocked for all
  * while one blocked file of it is open.
@@ -63,14 +64,9 @@ bool delivery_is_open(struct delivery *delivery, uint32_t inode);
 /* True while a blocked file of this inode is open. */
 bool delivery_blocked(struct delivery *delivery, uint32_t inode);
 
-/* Blocks exactly the open files that `blocks` says; `changed` hears of each inode of a file that
- * was not blocked before, without a lock held. `blocks` must not call back. */
-struct delivery_review {
-    void *context;
-    bool (*blocks)(void *context, const struct open_file *file);
-    void (*changed)(void *context, uint32_t inode);
-};
-void delivery_review(struct delivery *delivery, const struct delivery_review *review);
+/* Blocks exactly the open files that `blocks` says, which must not call back. */
+typedef bool delivery_blocks(void *context, const struct open_file *file);
+void delivery_review(struct delivery *delivery, delivery_blocks *blocks, void *context);
 
 /* Calls `visit` with the inode of each open file, without a lock held; some come twice. */
 void delivery_walk(struct delivery *delivery, void (*visit)(void *context, uint32_t inode),

@@ -286,6 +286,10 @@ size_t hidden_read(struct mountfs *fs, struct caller *caller, uint64_t inode, ui
 {
     size_t got = 0;
     *ret_error = 0;
+    if ((inode & REPORT_BIT) && seals_cover_all(fs->seals)) {
+        *ret_error = EPERM;
+        return 0;
+    }
     if (copy_part(fs->hidden, handle, offset, out, size, &got))
         return got;
     /* Opened in an earlier life of kosekifs-mount. */

@@ -506,6 +506,7 @@ static int begin_session(struct program *program)
         return -errno;
     int error = session_new(program->fuse_fd, program->journal, ops_table(), fs, &fs->session);
     if (error == 0) {
+        atomic_store(&fs->serving, true);
         seal_apply(fs); /* a crash may have come between seal and effect */
         delivery_walk(fs->delivery, drop_withdrawn_pages, fs);
     }

@@ -61,6 +61,7 @@ struct mountfs {
     int state_fd;
     int ledger_fd; /* -1: none */
     struct session *session;
+    atomic_bool serving; /* session is there */
     uint64_t connection; /* drawn at random at each mount; kept by those who take it over */
     int64_t started_s;
     /* "NAME=LEVEL …": checks whose level the operator changed; written by the loop thread. */

@@ -125,6 +125,10 @@ static void read_directory(fuse_req_t request, fuse_ino_t inode, size_t size, of
         fuse_reply_err(request, out ? EINVAL : ENOMEM);
         return;
     }
+    if (inode == INODE_ROOT && seals_cover_all(ops_fs(request)->seals)) {
+        fuse_reply_err(request, EPERM);
+        return;
+    }
     ops_caller(request, &caller);
     if (add_dots(&listing, inode, offset) && inode == INODE_ROOT)
         error = add_certificates(&listing, &caller, offset);

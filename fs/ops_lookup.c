@@ -66,6 +66,8 @@ static void looked_up(struct waiter *waiter, const struct outcome *outcome)
         alerts_observe_missing(fs->alerts, parked->uid, parked->name.text);
     if (outcome->error)
         ops_reply_failure(request, parked->uid, &parked->name, outcome->error, outcome->reason);
+    else if (seals_cover(fs->seals, parked->uid, &parked->name, NULL))
+        ops_reply_failure(request, parked->uid, &parked->name, EPERM, "");
     else
         ops_reply_entry(request, &outcome->entry, false);
     parked_done(fs, parked);

@@ -42,7 +42,7 @@ static void step_scanned(struct provide *provide, struct flight *flight, enum pr
         verdict_add(verdict, CHECK_FAILED, malware_check, "技術的基準 第6-3(4)", "%s", text);
         provide->count.accepted--;
         provide->count.rejected++;
-    } else if (result == PROVIDE_UNSCANNED && !flight->anew) {
+    } else if (result == PROVIDE_UNSCANNED) {
         char reason[VERDICT_TEXT_MAX];
         snprintf(reason, sizeof reason, "the malware scanner gives no answer: %s", text);
         step_land(provide, flight, ENOKEY, reason);
@@ -76,13 +76,13 @@ void provide_scanned(struct provide *provide, uint64_t id, enum provide_scan res
 static int step_rescan(struct provide *provide, const struct certname *name, struct waiter *waiter)
 {
     struct cache_entry entry;
+    if (flights_find(provide->flights, FLIGHT_CONTENT, name))
+        return EBUSY; /* also what is not stored yet */
     int found = cache_find(provide->cache, name, &entry);
     if (found < 0)
         return errno_of_store(found);
     if (found > 0 || (entry.state != CACHE_STORED && entry.state != CACHE_WITHHELD))
         return ENOENT;
-    if (flights_find(provide->flights, FLIGHT_CONTENT, name))
-        return EBUSY;
     struct flight *flight = flights_add(provide->flights, FLIGHT_CONTENT, name);
     if (!flight)
         return ENOMEM;

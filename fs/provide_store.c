@@ -141,7 +141,12 @@ static void land_judged(struct provide *provide, struct flight *flight, int resu
     if (flight->partial > 0 || flight->storing)
         step_drop_partial(provide, flight);
     int error = errno_of_verdict(verdict);
-    if (result == -ESTALE) {
+    if (result < 0 && verdict_says_malware(verdict)) {
+        log_error("malware was found and the rejection could not be kept: %s; seal it",
+                  strerror(-result));
+        step_land(provide, flight, errno_of_store(result),
+                  "malware, and the store took no rejection");
+    } else if (result == -ESTALE) {
         step_land(provide, flight, ESTALE, "the link system has a newer version");
     } else if (error) {
         verdict_explain(verdict, flight->outcome.reason);

@@ -43,6 +43,7 @@ struct scanner {
     int connection_fd;
     struct certname *unscanned;
     size_t unscanned_count;
+    size_t again_at; /* the scanner's thread: where the next try begins */
     struct scanner_statistics count;
 };
 
@@ -208,9 +209,11 @@ static void try_again(struct scanner *scanner)
     size_t count = scanner->unscanned_count;
     if (fd < 0)
         return;
-    if (count > AGAIN_AT_ONCE)
-        count = AGAIN_AT_ONCE;
-    memcpy(some, scanner->unscanned, count * sizeof *some);
+    size_t left = count > AGAIN_AT_ONCE ? AGAIN_AT_ONCE : count;
+    for (size_t i = 0; i < left; i++)
+        some[i] = scanner->unscanned[(scanner->again_at + i) % count];
+    scanner->again_at += left;
+    count = left;
     for (size_t i = 0; i < count; i++)
         if (!scanner->listener.again(scanner->listener.context, &some[i]))
             remove_unscanned(scanner, &some[i]);

@@ -152,8 +152,9 @@ static bool about_one_of(const struct gathering *gathering, const struct json *e
 /* Whoever only looked changed nothing. */
 static bool is_looking(const struct json *event)
 {
-    static const char *const commands[] = {"status", "list",    "why",    "alerts",  "seals",
-                                           "grants", "pending", "access", "incident"};
+    static const char *const commands[] = {"status",   "list",           "why",     "alerts",
+                                           "seals",    "grants",         "pending", "access",
+                                           "incident", "inventory-check"};
     const char *command = json_get_text(event, "reason");
     for (size_t i = 0; command && i < sizeof commands / sizeof *commands; i++)
         if (strcmp(commands[i], command) == 0)

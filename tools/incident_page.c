@@ -301,6 +301,10 @@ static void put_rows(FILE *out, const struct json *dossier)
     put_table(out, json_get(dossier, "failures"), refusals, sizeof refusals / sizeof *refusals);
     put_both(out, "h2", "経過", "Timeline");
     put_table(out, json_get(dossier, "timeline"), timeline, sizeof timeline / sizeof *timeline);
+    bool cut = false;
+    if (json_get_bool(json_get(dossier, "figures"), "timeline_cut", &cut) && cut)
+        put_both(out, "p", "以降は省略した。期間を短くすること。",
+                 "Cut here; choose a shorter time.");
     put_both(out, "h2", "対応の記録", "Notes");
     put_table(out, json_get(json_get(dossier, "incident"), "notes"), notes,
               sizeof notes / sizeof *notes);

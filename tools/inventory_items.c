@@ -231,6 +231,18 @@ static pid_t parent_of(pid_t pid)
     return behind && sscanf(behind, ") %*c %d", &parent) == 1 ? parent : 0;
 }
 
+static uid_t owner_of(pid_t pid)
+{
+    char name[64], line[256];
+    unsigned uid = 0;
+    snprintf(name, sizeof name, "/proc/%d/status", pid);
+    _cleanup_fclose_ FILE *in = fopen(name, "re");
+    while (in && fgets(line, sizeof line, in))
+        if (sscanf(line, "Uid: %u", &uid) == 1)
+            return uid;
+    return 0;
+}
+
 int inventory_add_processes(struct inventory *inventory, pid_t pid)
 {
     int error = add_maps(inventory, pid);
@@ -239,7 +251,9 @@ int inventory_add_processes(struct inventory *inventory, pid_t pid)
     while (proc && error == 0 && (entry = readdir(proc))) {
         char *rest;
         long child = strtol(entry->d_name, &rest, 10);
-        if (*rest || child <= 0 || parent_of((pid_t)child) != pid)
+        /* What root runs as root beside the rooms, such as the alert hook, comes and goes. */
+        if (*rest || child <= 0 || parent_of((pid_t)child) != pid ||
+            (geteuid() == 0 && owner_of((pid_t)child) == 0))
             continue;
         error = add_maps(inventory, (pid_t)child);
         if (error == 0)

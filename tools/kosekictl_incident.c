@@ -322,9 +322,8 @@ static int run_list(struct arguments *arguments)
     for (unsigned number = incident_next(arguments->directory, 1); number;
          number = incident_next(arguments->directory, number + 1)) {
         _cleanup_json_ struct json *incident = NULL;
-        int status = incident_read(arguments->directory, number, &incident);
-        if (status != 0)
-            return status;
+        if (incident_read(arguments->directory, number, &incident) != 0)
+            continue; /* it has been told */
         if (arguments->options->json) {
             _cleanup_free_ char *text = json_print(incident);
             puts(text ? text : "{}");

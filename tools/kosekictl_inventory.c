@@ -256,10 +256,13 @@ static int run_check(struct arguments *arguments)
     for (size_t i = 0; i < recorded.count && status == 0; i++)
         if (inventory_add(&found, recorded.list[i].kind, recorded.list[i].path) < 0)
             status = complain("inventory", -ENOMEM, EX_OSERR);
+    pid_t daemon = arguments->offline ? 0 : daemon_pid(arguments);
     if (status == 0)
-        status = gather(arguments, arguments->offline ? 0 : daemon_pid(arguments), &found);
+        status = gather(arguments, daemon, &found);
     if (status != 0)
         return status;
+    if (daemon == 0 && !arguments->offline)
+        differ(&difference, "not looked at", "what runs: the daemon does not answer");
     compare(&recorded, &found, &difference);
     if (arguments->report)
         report(arguments, &difference);

@@ -90,6 +90,10 @@ class Refusing(Scan):
             self.assertFails(self.reader, "absent-1.pdf", "ENOKEY")
             self.assertIn("scanner", self.reader.text(".kosekifs/why/absent-1.pdf"))
             self.assertReads(self.reader, GOOD_G4)
+            done = self.site.ctl("scan", GOOD_G4)
+            self.assertEqual(done.returncode, 1, done.stdout)
+            self.assertIn("scanner", done.stderr)
+            self.assertReads(self.reader, GOOD_G4)
             self.assertNotIn("absent-1.pdf", self.reader.list())
             self.assertFalse(self.status()["up"])
         finally:

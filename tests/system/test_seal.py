@@ -198,6 +198,17 @@ class Seals(SystemTest):
         self.assertFails(self.other, GOOD_MIXED, "EPERM")
         self.assertReads(self.reader, GOOD)
 
+    def test_export(self):
+        out = self.site.directory / "handed-over.pdf"
+        out.unlink(missing_ok=True)
+        self.seal("--name", GOOD)
+        done = self.site.ctl("export", GOOD, "--to", out, "--reason", "x", "--approver", "y")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("seal", done.stderr)
+        self.assertFalse(out.exists() and out.stat().st_size)
+        done = self.site.ctl("export", GOOD_G4, "--to", out, "--reason", "x", "--approver", "y")
+        self.assertEqual(done.returncode, 0, done.stderr)
+
     def test_a_fetch_under_way(self):
         """What is being fetched when the seal comes is not given out."""
         self.serve_copy("slow-seal.pdf")
