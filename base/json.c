@@ -167,7 +167,7 @@ int json_parse(const char *text, size_t size, struct json **ret_json)
 {
     json_error_t error;
     /* jansson takes a NUL for the end of the text. */
-    if (memchr(text, '\0', size) || !nesting_ok(text, size))
+    if (size == 0 || memchr(text, '\0', size) || !nesting_ok(text, size))
         return -EBADMSG;
     json_t *json = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     if (!json)

@@ -91,7 +91,7 @@ class Inventory(SystemTest):
             self.assertIn(str(text), done.stdout)
 
 
-class Alerting(Inventory):
+class InventoryAlerts(Inventory):
     def test_as_recorded_and_replaced(self):
         self.record()
         self.check(0, "as recorded")
@@ -163,7 +163,7 @@ class Alerting(Inventory):
             self.assertEqual(self.run_inventory(*words).returncode, 64, words)
 
 
-class Refusing(Inventory):
+class InventoryRefuses(Inventory):
     on_difference = "refuse"
 
     @classmethod

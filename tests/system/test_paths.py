@@ -2,6 +2,7 @@
 judged by kosekictl verify; what the mount makes of a verdict is tested elsewhere."""
 
 import json
+import os
 import shutil
 import subprocess
 import unittest
@@ -42,7 +43,9 @@ class Paths(unittest.TestCase):
         done = subprocess.run(
             [scene.build_directory() / "kosekictl", "verify", "--json", "--trust",
              self.minister.directory / f"{anchor}.pem", "--crl", self.minister.lists, "--signer", dn,
-             *map(str, options), path], capture_output=True, text=True)
+             *map(str, options), path], capture_output=True, text=True,
+            # OpenSSL 3.0 leaks the policyConstraints of a certificate without policies.
+            env={**os.environ, "ASAN_OPTIONS": "abort_on_error=1:detect_leaks=0"})
         self.assertIn(done.returncode, (0, 1, 2), done.stderr)
         row = json.loads(done.stdout)
         reason = [reason["check"] for reason in row["reasons"] if reason["level"] in

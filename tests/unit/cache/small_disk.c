@@ -16,6 +16,7 @@
 enum { SHUTDOWN_NO_LOG_FLUSH = 2 };
 
 static int home_fd = -1;
+static char place[] = "small-disk-XXXXXX"; /* other tests have theirs beside it */
 
 static bool attach(void)
 {
@@ -27,6 +28,8 @@ static void remove_all(void)
     umount("small-disk");
     rmdir("small-disk");
     unlink("small-disk.img");
+    if (chdir("..") == 0)
+        rmdir(place);
 }
 
 static bool make(void)
@@ -36,7 +39,8 @@ static bool make(void)
         print_message("not tested: a small disk needs root and mount namespaces\n");
         return false;
     }
-    remove_all();
+    if (!mkdtemp(place) || chdir(place) < 0)
+        return false;
     if (mkdir("small-disk", 0700) == 0 &&
         system("truncate -s 24M small-disk.img && mkfs.ext4 -q -F -m 0 small-disk.img") == 0 &&
         attach() && mkdir("small-disk/in", 0700) == 0)

@@ -86,7 +86,8 @@ static int ask(int fd, uint32_t scheme, const void *content, size_t size, struct
     static uint8_t payload[IPC_PAYLOAD_MAX];
     struct ipc_message message;
     memcpy(payload, &scheme, sizeof scheme);
-    memcpy(payload + sizeof scheme, content, size);
+    if (size > 0)
+        memcpy(payload + sizeof scheme, content, size);
     assert_int_equal(ipc_send(fd, SIGN_REQUEST_TLS12, ++id, payload, sizeof scheme + size, NULL, 0),
                      0);
     assert_int_equal(ipc_receive_timeout(fd, 10000, &message), 0);
