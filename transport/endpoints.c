@@ -88,7 +88,7 @@ void endpoint_failed(struct endpoints *endpoints, unsigned index, enum link_fail
     endpoint->failures_in_row++;
     endpoint->last_failure = failure;
     endpoint->state.failures[failure]++;
-    memcpy(endpoint->state.last_failure, detail, LINK_DETAIL_MAX);
+    snprintf(endpoint->state.last_failure, sizeof endpoint->state.last_failure, "%s", detail);
     if (endpoints->breaker_failures == 0)
         return;
     bool late = endpoint->open_until_ms != 0 && !probe; /* begun before the circuit opened */
