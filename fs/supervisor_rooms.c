@@ -235,6 +235,8 @@ static bool is_fault(const struct child *child, int status)
         WIFSIGNALED(status) && (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGTERM);
     if (child->condemned)
         return true;
+    if (child->retired) /* with its worker, perhaps by itself when that was gone */
+        return false;
     return !by_others && (!child->was_ready || !WIFEXITED(status) || WEXITSTATUS(status) != 0);
 }
 

@@ -15,6 +15,10 @@ class Waiting(SystemTest):
         self.serve_copy(name)
         self.link.fault(name, method="GET", **(fault or {"stall_after": 100}))
 
+    def waiting(self):
+        status = json.loads(self.site.ctl("--json", "status").stdout)["status"]
+        return status["requests"]["waiting"]
+
     def wait_for_get(self, name):
         testbed.wait_until(lambda: self.gets(name), 5, f"the GET of {name}")
 
@@ -25,9 +29,9 @@ class Waiting(SystemTest):
         self.assertOk(self.reader.run("/usr/bin/python3", "-c", program, "nonblock-1.pdf"))
 
     def test_one_of_two_is_killed(self):
-        self.stalled("pair-1.pdf", delay=1.0)
+        self.stalled("pair-1.pdf", delay=3.0)
         first, second = (self.reader.start("sha256sum", "pair-1.pdf") for _ in range(2))
-        self.wait_for_get("pair-1.pdf")
+        testbed.wait_until(lambda: self.waiting() == 2 and self.gets("pair-1.pdf"), 5, "both")
         first.kill()
         self.reader.finish(first, 5)
         self.assertOk(self.reader.finish(second))
