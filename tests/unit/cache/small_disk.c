@@ -80,6 +80,11 @@ void small_disk_reboot(void)
     assert_int_equal(chdir("small-disk/in"), 0);
 }
 
+int small_disk_image(void)
+{
+    return openat(home_fd, "small-disk.img", O_RDONLY | O_CLOEXEC);
+}
+
 void small_disk_leave(void)
 {
     assert_int_equal(fchdir(home_fd), 0);

@@ -74,5 +74,7 @@ void small_disk_cut(void);
 /* After a cut and when nobody has a file there open: as after the next boot. */
 void small_disk_reboot(void);
 void small_disk_leave(void);
+/* The whole disk as it is under the file system; the caller closes. */
+int small_disk_image(void);
 
 #endif

@@ -97,10 +97,10 @@ static bool image_contains(const uint8_t *image, size_t size, const void *bytes,
     return memmem(image, size, bytes, length) != NULL;
 }
 
-static uint8_t *load_image(int home_fd, size_t *ret_size)
+static uint8_t *load_image(size_t *ret_size)
 {
     struct stat status;
-    int fd = openat(home_fd, "small-disk.img", O_RDONLY | O_CLOEXEC);
+    int fd = small_disk_image();
     assert_true(fd >= 0 && fstat(fd, &status) == 0);
     uint8_t *image = malloc((size_t)status.st_size);
     assert_non_null(image);
@@ -122,9 +122,7 @@ static void test_raw_disk(void **state)
     static struct store store;
     size_t size;
     unsigned wrapped = 0;
-    int home_fd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (!small_disk_enter()) {
-        close(home_fd);
         skip();
     }
     store_new(&store);
@@ -146,7 +144,7 @@ static void test_raw_disk(void **state)
     store_close(&store);
     close(store.directory_fd);
     small_disk_reboot();
-    uint8_t *image = load_image(home_fd, &size);
+    uint8_t *image = load_image(&size);
     assert_false(image_contains(image, size, content_marker, strlen(content_marker)));
     assert_true(image_contains(image, size, "KSKSTORE", 8)); /* we look in the right place */
     for (unsigned i = 0; i < store.ring.generated && i < RING_MAX; i++) {
@@ -160,7 +158,6 @@ static void test_raw_disk(void **state)
     store.directory_fd = open(store.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     store_remove(&store);
     small_disk_leave();
-    close(home_fd);
 }
 
 int main(void)
