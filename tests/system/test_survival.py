@@ -25,17 +25,19 @@ FULL = os.environ.get("KOSEKIFS_KILLS") == "full"
 COMPARE = r"""
 served=$1 stop=$2; shift 2
 count=0 old=
-for name; do
-    [ -e "$stop" ] && break
-    cmp "$name" "$served/$name" || echo "cold $name: $?"
-    count=$((count + 1))
-    if [ -n "$old" ]; then
-        dd if="$old" iflag=nocache count=0 status=none || echo "drop $old: $?"
-        cmp "$old" "$served/$old" || echo "again $old: $?"
-        sha256sum "$old" >"$stop.$$" || echo "sum $old: $?"
+while [ ! -e "$stop" ]; do
+    for name; do
+        [ -e "$stop" ] && break
+        cmp "$name" "$served/$name" || echo "cold $name: $?"
         count=$((count + 1))
-    fi
-    [ $((count % 5)) = 1 ] && old=$name
+        if [ -n "$old" ]; then
+            dd if="$old" iflag=nocache count=0 status=none || echo "drop $old: $?"
+            cmp "$old" "$served/$old" || echo "again $old: $?"
+            sha256sum "$old" >"$stop.$$" || echo "sum $old: $?"
+            count=$((count + 1))
+        fi
+        [ $((count % 5)) = 1 ] && old=$name
+    done
 done
 echo "$count read"
 """
