@@ -10,8 +10,9 @@
 static const char secure[] = "https://";
 static const char plain[] = "http://";
 
-enum placeholder { PLACE_NAME, PLACE_ID, PLACE_TYPE, PLACE_COUNT };
-static const char *const placeholders[PLACE_COUNT] = {"{name}", "{id}", "{type}"};
+/* What may stand in braces, in the words of RFC 6570. */
+enum variable { VARIABLE_NAME, VARIABLE_ID, VARIABLE_TYPE, VARIABLE_COUNT };
+static const char *const variables[VARIABLE_COUNT] = {"{name}", "{id}", "{type}"};
 
 /* What stands behind the scheme, or NULL. */
 static const char *authority_of(const char *template)
@@ -83,19 +84,20 @@ static unsigned count_of(const char *text, const char *part)
     return count;
 }
 
-static const char *placeholder_fault(const char *path)
+static const char *variable_fault(const char *path)
 {
-    unsigned counts[PLACE_COUNT], braces = 0;
-    for (enum placeholder i = 0; i < PLACE_COUNT; i++)
-        braces += counts[i] = count_of(path, placeholders[i]);
-    bool by_name = counts[PLACE_NAME] == 1 && counts[PLACE_ID] + counts[PLACE_TYPE] == 0;
-    bool by_parts = counts[PLACE_NAME] == 0 && counts[PLACE_ID] == 1 && counts[PLACE_TYPE] == 1;
+    unsigned counts[VARIABLE_COUNT], braces = 0;
+    for (enum variable i = 0; i < VARIABLE_COUNT; i++)
+        braces += counts[i] = count_of(path, variables[i]);
+    bool by_name = counts[VARIABLE_NAME] == 1 && counts[VARIABLE_ID] + counts[VARIABLE_TYPE] == 0;
+    bool by_parts =
+        counts[VARIABLE_NAME] == 0 && counts[VARIABLE_ID] == 1 && counts[VARIABLE_TYPE] == 1;
     if (braces == 0)
         return "does not contain {name} in its path";
     if (!by_name && !by_parts)
         return "contains other than {name} once, or {id} and {type} once each";
     if (count_of(path, "{") != braces || count_of(path, "}") != braces)
-        return "contains braces besides the placeholders";
+        return "contains braces besides these variables";
     return NULL;
 }
 
@@ -113,7 +115,7 @@ const char *link_url_fault(const char *template)
         return "has no host or no path";
     if (!split_authority(authority, authority_size, &host))
         return "has a malformed host or port";
-    fault = placeholder_fault(authority + authority_size);
+    fault = variable_fault(authority + authority_size);
     if (!fault && strlen(template) + CERTNAME_MAX >= LINK_URL_MAX)
         fault = "is too long";
     return fault;
@@ -128,11 +130,11 @@ void link_url_host(const char *template, struct link_url_host *ret_host)
         *ret_host = host;
 }
 
-/* The placeholder that `text` begins with, or PLACE_COUNT. */
-static enum placeholder placeholder_at(const char *text)
+/* The variable that `text` begins with, or VARIABLE_COUNT. */
+static enum variable variable_at(const char *text)
 {
-    enum placeholder i = 0;
-    while (i < PLACE_COUNT && strncmp(text, placeholders[i], strlen(placeholders[i])) != 0)
+    enum variable i = 0;
+    while (i < VARIABLE_COUNT && strncmp(text, variables[i], strlen(variables[i])) != 0)
         i++;
     return i;
 }
@@ -144,11 +146,11 @@ int link_url_build(const char *template, const struct certname *name, char ret_u
     while (*template != '\0') {
         const char *part = template;
         size_t size = 1, consumed = 1;
-        enum placeholder place = placeholder_at(template);
-        if (place != PLACE_COUNT) {
-            part = place == PLACE_TYPE ? name->text + id_size + 1 : name->text;
-            size = place == PLACE_ID ? id_size : strlen(part);
-            consumed = strlen(placeholders[place]);
+        enum variable variable = variable_at(template);
+        if (variable != VARIABLE_COUNT) {
+            part = variable == VARIABLE_TYPE ? name->text + id_size + 1 : name->text;
+            size = variable == VARIABLE_ID ? id_size : strlen(part);
+            consumed = strlen(variables[variable]);
         }
         if (size >= sizeof url - used)
             return -ENAMETOOLONG;

@@ -29,7 +29,7 @@ struct link_url_host {
 /* Of a template without fault. */
 void link_url_host(const char *template, struct link_url_host *ret_host);
 
-/* Puts the name in place of the placeholders. Names need no escaping: base/certname.h. The template
+/* Puts the name in place of the variables. Names need no escaping: base/certname.h. The template
  * was found without fault; -ENAMETOOLONG otherwise. */
 _must_use_ int link_url_build(const char *template, const struct certname *name,
                               char ret_url[LINK_URL_MAX]);
