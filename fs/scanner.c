@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define UNSCANNED_FILE "unscanned.json"
 
@@ -41,6 +42,7 @@ struct scanner {
     struct job *first, **end;
     bool answered; /* the supervisor, with connection_fd */
     int connection_fd;
+    int busy_fd; /* the document being scanned goes this way; the thread's own but for its end */
     struct certname *unscanned;
     size_t unscanned_count;
     size_t again_at; /* the scanner's thread: where the next try begins */
@@ -157,17 +159,31 @@ static int get_connection(struct scanner *scanner)
     return fd;
 }
 
+/* While it is noted, scanner_free() ends the connection rather than wait for clamd. */
+static int note_busy(struct scanner *scanner, int fd)
+{
+    pthread_mutex_lock(&scanner->lock);
+    int error = fd >= 0 && scanner->ending ? -ECANCELED : 0;
+    scanner->busy_fd = fd;
+    pthread_mutex_unlock(&scanner->lock);
+    return error;
+}
+
 static int scan(struct scanner *scanner, int memfd, char text[CLAMD_NAME_SIZE])
 {
     _cleanup_mapping_ struct mapping content = {0};
     _cleanup_close_ int fd = get_connection(scanner);
     int error = fd < 0 ? fd : mapping_open(memfd, SIZE_MAX, &content);
+    if (error == 0)
+        error = note_busy(scanner, fd);
     if (error < 0) {
         snprintf(text, CLAMD_NAME_SIZE, "%s", strerror(-error));
-        return error;
+    } else {
+        error = clamd_scan(fd, bytes_of(content.data, content.size),
+                           clock_monotonic_ms() + scanner->config->timeout, text);
     }
-    return clamd_scan(fd, bytes_of(content.data, content.size),
-                      clock_monotonic_ms() + scanner->config->timeout, text);
+    note_busy(scanner, -1);
+    return error;
 }
 
 static enum scan_result judge(struct scanner *scanner, const struct job *job, int result,
@@ -179,12 +195,12 @@ static enum scan_result judge(struct scanner *scanner, const struct job *job, in
     scanner->count.found += result == CLAMD_FOUND;
     scanner->count.failed += result < 0;
     pthread_mutex_unlock(&scanner->lock);
-    if (result >= 0)
-        remove_unscanned(scanner, &job->name);
-    if (result == 0)
-        return SCAN_CLEAN;
     if (result == CLAMD_FOUND)
-        return SCAN_FOUND;
+        return SCAN_FOUND; /* listed until the store has it no more: see try_again() */
+    if (result == 0) {
+        remove_unscanned(scanner, &job->name);
+        return SCAN_CLEAN;
+    }
     if (strcmp(scanner->config->when_down, "accept") != 0)
         return SCAN_UNKNOWN;
     int error = add_unscanned(scanner, &job->name);
@@ -193,15 +209,26 @@ static enum scan_result judge(struct scanner *scanner, const struct job *job, in
     return error < 0 ? SCAN_UNKNOWN : SCAN_UNSCANNED;
 }
 
+static bool is_ending(struct scanner *scanner)
+{
+    pthread_mutex_lock(&scanner->lock);
+    bool ending = scanner->ending;
+    pthread_mutex_unlock(&scanner->lock);
+    return ending;
+}
+
 static void serve(struct scanner *scanner, struct job *job)
 {
     char text[CLAMD_NAME_SIZE] = "";
     int result = scan(scanner, job->memfd, text);
+    if (result < 0 && is_ending(scanner))
+        return; /* that we stop is not clamd's fault */
     enum scan_result outcome = judge(scanner, job, result, text);
     scanner->listener.scanned(scanner->listener.context, job->id, &job->name, outcome, text);
 }
 
-/* clamd may be back: some of those that were let pass. */
+/* clamd may be back: some of those that were let pass. What was found leaves the list here, once
+ * its rejection is durable: a crash in between must not make it pass for scanned. */
 static void try_again(struct scanner *scanner)
 {
     struct certname some[AGAIN_AT_ONCE];
@@ -247,14 +274,6 @@ static struct job *next_job(struct scanner *scanner)
     return job;
 }
 
-static bool is_ending(struct scanner *scanner)
-{
-    pthread_mutex_lock(&scanner->lock);
-    bool ending = scanner->ending;
-    pthread_mutex_unlock(&scanner->lock);
-    return ending;
-}
-
 static void *scanner_run(void *argument)
 {
     struct scanner *scanner = argument;
@@ -277,8 +296,11 @@ int scanner_new(const struct config_scan *config, int state_fd,
     pthread_condattr_t monotonic;
     if (!scanner)
         return -ENOMEM;
-    *scanner = (struct scanner){
-        .config = config, .state_fd = state_fd, .listener = *listener, .connection_fd = -1};
+    *scanner = (struct scanner){.config = config,
+                                .state_fd = state_fd,
+                                .listener = *listener,
+                                .connection_fd = -1,
+                                .busy_fd = -1};
     scanner->end = &scanner->first;
     pthread_mutex_init(&scanner->lock, NULL);
     pthread_condattr_init(&monotonic);
@@ -305,6 +327,8 @@ struct scanner *scanner_free(struct scanner *scanner)
     if (scanner->started) {
         pthread_mutex_lock(&scanner->lock);
         scanner->ending = true;
+        if (scanner->busy_fd >= 0)
+            shutdown(scanner->busy_fd, SHUT_RDWR);
         pthread_cond_broadcast(&scanner->wake);
         pthread_mutex_unlock(&scanner->lock);
         pthread_join(scanner->thread, NULL);

@@ -5,7 +5,8 @@
  *
  * What happens while clamd does not answer is policy ([scan] when_down): "refuse" leaves the
  * certificate undecided; "accept" lets it pass, keeps its name in `unscanned.json`, and asks for it
- * to be scanned again when clamd is back.
+ * to be scanned again when clamd is back. What is found then stays listed until it is stored no
+ * more.
  *
  * Thread rule: any thread; callbacks come from the scanner's thread, without a lock.
  */
@@ -43,7 +44,7 @@ struct scanner;
 /* `config` and the directory state_fd outlive it. A damaged `unscanned.json` is -EBADMSG. */
 _must_use_ int scanner_new(const struct config_scan *config, int state_fd,
                            const struct scanner_listener *listener, struct scanner **ret_scanner);
-/* Ends the thread; what waits is not answered any more. */
+/* Ends the thread, at once: what waits or is being scanned is not answered any more. */
 struct scanner *scanner_free(struct scanner *scanner);
 
 /* Takes memfd, which is sealed. -ENOMEM; the descriptor is closed then. */
