@@ -171,13 +171,19 @@ struct json *control_seal(const struct control_call *call, bool *ret_later)
         wrong = "kosekifs-mount is just starting; give the command again";
     if (wrong)
         return control_reply_error("%s", wrong);
-    int error = seals_add(call->fs->seals, &seal, clock_realtime_s(), &seal.id);
+    struct seal_added added;
+    int error = seals_add(call->fs->seals, &seal, clock_realtime_s(), &added);
     if (error < 0)
         return control_reply_error("not sealed: %s",
-                                   error == -EEXIST ? "it is sealed already" : strerror(-error));
+                                   error == -EEXIST ? "it is sealed already" : "too many seals");
+    seal.id = added.id;
     seal_apply(call->fs);
     bool recorded = record(call, AUDIT_SEAL, &seal, seal.reason) >= 0;
-    tell(call, &seal, "sealed");
+    tell(call, &seal, added.unkept ? "sealed, but perhaps not beyond a restart" : "sealed");
+    if (added.unkept)
+        return control_reply_error("sealed as %llu, but a restart may not find it: %s; mend that "
+                                   "and give the command again",
+                                   (unsigned long long)seal.id, strerror(-added.unkept));
     _cleanup_json_ struct json *reply = control_reply_ok();
     return reply && json_set_integer(reply, "id", (int64_t)seal.id) == 0 &&
                    json_set_bool(reply, "recorded", recorded) == 0
@@ -204,7 +210,8 @@ struct json *control_unseal(const struct control_call *call, bool *ret_later)
         return control_reply_error("the audit trail cannot be written");
     int error = seals_remove(call->fs->seals, seal.id);
     if (error < 0)
-        return control_reply_error("not unsealed: %s", strerror(-error));
+        return control_reply_error("still sealed, though a restart may not find it: %s",
+                                   strerror(-error));
     seal_apply(call->fs);
     tell(call, &seal, "unsealed");
     return control_reply_ok();

@@ -248,8 +248,12 @@ struct grants *grants_close(struct grants *grants)
 static int exchange(struct grants *grants, struct list **list, uint64_t next_id)
 {
     int r = store_list(grants, *list, next_id);
-    if (r < 0)
+    if (r < 0) {
+        /* The file may be the new one by now; what was said to have failed must not come with the
+         * next start. Where this fails as well, the disk's trouble is the operator's already. */
+        (void)!store_list(grants, grants->list, grants->next_id);
         return r;
+    }
     grants->next_id = next_id;
     pthread_rwlock_wrlock(&grants->lock);
     struct list *old = grants->list;

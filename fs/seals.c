@@ -1,6 +1,7 @@
 /*
- * File `seals.json`: {"next": …, "seals": […]}, written as a whole before a change is in force. In
- * memory an array by ascending id.
+ * File `seals.json`: {"next": …, "seals": […]}, written as a whole. In memory an array by ascending
+ * id. Where a write fails, perhaps only in its last step, so that nobody can say which list a
+ * restart would find, what one of the two lists seals is sealed.
  */
 #include "fs/seals.h"
 
@@ -23,6 +24,7 @@ struct seals {
     pthread_rwlock_t lock; /* innermost; list, next_id */
     uint64_t next_id;
     struct seal *list;
+    int unkept; /* whoever changes: why the file may be another list; 0: it is this one */
 };
 
 static const char *const scope_names[SEAL_SCOPE_COUNT] = {"all", "affair", "user", "name"};
@@ -192,28 +194,44 @@ static bool same_subject(const struct seal *a, const struct seal *b)
     return a->scope == b->scope && a->uid == b->uid && strcmp(a->subject, b->subject) == 0;
 }
 
-int seals_add(struct seals *seals, const struct seal *seal, int64_t now_s, uint64_t *ret_id)
+/* The list as it stands. */
+static void keep(struct seals *seals)
+{
+    seals->unkept =
+        write_list(seals->state_fd, seals->list, atomic_load(&seals->count), seals->next_id);
+}
+
+/* The same seal again, perhaps because it was not kept. */
+static int add_again(struct seals *seals, const struct seal *seal, struct seal_added *ret_added)
+{
+    if (!seals->unkept)
+        return -EEXIST;
+    keep(seals);
+    *ret_added = (struct seal_added){seal->id, seals->unkept};
+    return 0;
+}
+
+int seals_add(struct seals *seals, const struct seal *seal, int64_t now_s,
+              struct seal_added *ret_added)
 {
     unsigned count = atomic_load(&seals->count);
     for (unsigned i = 0; i < count; i++)
         if (same_subject(&seals->list[i], seal))
-            return -EEXIST;
+            return add_again(seals, &seals->list[i], ret_added);
     if (count >= SEALS_MAX)
         return -ENOSPC;
-    struct seal added = *seal;
-    added.id = seals->next_id;
-    added.since_s = now_s;
     /* The place behind the end is nobody else's. */
-    seals->list[count] = added;
-    int error = write_list(seals->state_fd, seals->list, count + 1, seals->next_id + 1);
-    if (error < 0)
-        return error;
+    struct seal *added = &seals->list[count];
+    *added = *seal;
+    added->id = seals->next_id;
+    added->since_s = now_s;
     pthread_rwlock_wrlock(&seals->lock);
     seals->next_id++;
     atomic_store(&seals->count, count + 1);
     note_all(seals);
     pthread_rwlock_unlock(&seals->lock);
-    *ret_id = added.id;
+    keep(seals);
+    *ret_added = (struct seal_added){added->id, seals->unkept};
     return 0;
 }
 
@@ -230,8 +248,11 @@ int seals_remove(struct seals *seals, uint64_t id)
     memcpy(left, seals->list, at * sizeof *left);
     memcpy(left + at, seals->list + at + 1, (count - at - 1) * sizeof *left);
     int error = write_list(seals->state_fd, left, count - 1, seals->next_id);
-    if (error < 0)
+    if (error < 0) {
+        keep(seals); /* the file may be without it by now */
         return error;
+    }
+    seals->unkept = 0;
     pthread_rwlock_wrlock(&seals->lock);
     memcpy(seals->list, left, (count - 1) * sizeof *left);
     atomic_store(&seals->count, count - 1);

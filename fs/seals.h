@@ -1,8 +1,8 @@
 /*
  * Emergency seals: what must not be served any more, whoever has a right to it. A seal covers
- * everything, the certificates opened under one affair, one user, or one certificate. It is durable
- * before it is in force, and it stays until it is taken away. A list that cannot be read seals
- * everything.
+ * everything, the certificates opened under one affair, one user, or one certificate. It is in
+ * force at once, even where it cannot be made durable, and it stays until it is taken away. A list
+ * that cannot be read seals everything.
  *
  * A seal refuses decisions (access_decide() asks here). What was decided before is ended by
  * fs/seal_now.h.
@@ -45,11 +45,16 @@ struct seals;
 _must_use_ int seals_open(int state_fd, struct seals **ret_seals);
 struct seals *seals_close(struct seals *seals);
 
-/* Durable and in force when it returns 0; id, since_s of `seal` are not looked at. -EEXIST: the
- * same subject is sealed already; -ENOSPC: SEALS_MAX; errors of the file. */
+struct seal_added {
+    uint64_t id;
+    int unkept; /* 0: durable; negative errno: in force, but a restart may not find it */
+};
+
+/* In force when it returns 0; id, since_s of `seal` are not looked at. The same again makes durable
+ * what was not. -EEXIST: the same subject is sealed already; -ENOSPC: SEALS_MAX. */
 _must_use_ int seals_add(struct seals *seals, const struct seal *seal, int64_t now_s,
-                         uint64_t *ret_id);
-/* -ENOENT; errors of the file, the seal stays then. */
+                         struct seal_added *ret_added);
+/* -ENOENT; errors of the file: the seal stays in force, but a restart may not find it. */
 _must_use_ int seals_remove(struct seals *seals, uint64_t id);
 
 /* The seal with the lowest id that is greater than `after`; start with after = -1. */

@@ -10,7 +10,8 @@
 #include "base/bytes.h"
 #include "base/cleanup.h"
 
-/* Durable when it returns 0; otherwise the old content is what is read after a crash. */
+/* Durable when it returns 0. Otherwise the old content is there, or, when nothing but the last step
+ * failed, the new one, which a crash may take back. */
 _must_use_ int statefile_write(int state_fd, const char *name, struct bytes content);
 
 /* Appends the content to `out`, whose ceiling it may not pass (-EMSGSIZE); -ENOENT: no such file.

@@ -225,6 +225,27 @@ static void there_is_a_ceiling(void **state)
     assert_int_equal(grants_add(grants, &grant, &id), 0);
 }
 
+/* All but the last step of writing works: the descriptor only names the directory. */
+static void a_failure_does_not_come_with_the_next_start(void **state)
+{
+    (void)state;
+    _cleanup_scratch_dir_ struct scratch_dir dir;
+    struct users users = {.name_of_1001 = "yamada"};
+    struct grants *grants = NULL;
+    struct grant grant = grant_of("A.pdf"), found;
+    struct certname name = name_of("A.pdf");
+    uint64_t id;
+    assert_int_equal(scratch_dir_open(&dir), 0);
+    _cleanup_close_ int named = open(dir.path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(grants_open(named, user_name, &users, &grants), 0);
+    assert_int_equal(grants_add(grants, &grant, &id), -EBADF);
+    assert_false(grants_find(grants, 1001, &name, 0, &found));
+    grants_close(grants);
+    assert_int_equal(grants_open(dir.fd, user_name, &users, &grants), 0);
+    assert_false(grants_find(grants, 1001, &name, 0, &found));
+    grants_close(grants);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +254,7 @@ int main(void)
         cmocka_unit_test(wrong_grants_are_refused),
         cmocka_unit_test(a_damaged_file_is_not_half_believed),
         cmocka_unit_test(there_is_a_ceiling),
+        cmocka_unit_test(a_failure_does_not_come_with_the_next_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

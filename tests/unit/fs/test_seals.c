@@ -27,9 +27,10 @@ static struct seal seal_of(enum seal_scope scope, const char *subject, uid_t uid
 
 static uint64_t add(struct seals *seals, struct seal seal)
 {
-    uint64_t id = 0;
-    assert_int_equal(seals_add(seals, &seal, 1000, &id), 0);
-    return id;
+    struct seal_added added = {0};
+    assert_int_equal(seals_add(seals, &seal, 1000, &added), 0);
+    assert_int_equal(added.unkept, 0);
+    return added.id;
 }
 
 static void each_covers_its_own(void **state)
@@ -56,9 +57,9 @@ static void each_covers_its_own(void **state)
     assert_true(seals_cover_all(seals));
     assert_true(seals_cover(seals, 2, &one, NULL));
 
-    uint64_t id;
+    struct seal_added added;
     struct seal again = seal_of(SEAL_USER, "yamada", 1);
-    assert_int_equal(seals_add(seals, &again, 1, &id), -EEXIST);
+    assert_int_equal(seals_add(seals, &again, 1, &added), -EEXIST);
     const uint64_t ids[] = {all, affair, name, user};
     for (size_t i = 0; i < 4; i++)
         assert_int_equal(seals_remove(seals, ids[i]), 0);
@@ -132,7 +133,7 @@ static void ends_at_the_limit(void **state)
     (void)state;
     _cleanup_scratch_dir_ struct scratch_dir dir;
     _cleanup_seals_ struct seals *seals = NULL;
-    uint64_t id;
+    struct seal_added added;
     assert_int_equal(scratch_dir_open(&dir), 0);
     _cleanup_buffer_ struct buffer text;
     buffer_init(&text, 8 << 20);
@@ -149,7 +150,65 @@ static void ends_at_the_limit(void **state)
     assert_int_equal(seals_open(dir.fd, &seals), 0);
     assert_int_equal(seals_count(seals), SEALS_MAX);
     struct seal one_more = seal_of(SEAL_ALL, "", 0);
-    assert_int_equal(seals_add(seals, &one_more, 1, &id), -ENOSPC);
+    assert_int_equal(seals_add(seals, &one_more, 1, &added), -ENOSPC);
+}
+
+static unsigned count_kept(const struct scratch_dir *dir)
+{
+    _cleanup_seals_ struct seals *seals = NULL;
+    assert_int_equal(seals_open(dir->fd, &seals), 0);
+    return seals_cover_all(seals) ? 0 : seals_count(seals);
+}
+
+/* The list is there, but the directory takes no sync: with a descriptor that only names it, all but
+ * this last step works. */
+static void an_unsure_list_seals_more(void **state)
+{
+    (void)state;
+    _cleanup_scratch_dir_ struct scratch_dir dir;
+    struct seal_added first, second;
+    struct seals *seals = NULL;
+    struct seal one = seal_of(SEAL_USER, "yamada", 1), two = seal_of(SEAL_USER, "suzuki", 2);
+    assert_int_equal(scratch_dir_open(&dir), 0);
+    _cleanup_close_ int named = open(dir.path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    assert_true(named >= 0);
+    assert_int_equal(seals_open(named, &seals), 0);
+    assert_int_equal(seals_add(seals, &one, 1, &first), 0);
+    assert_int_equal(first.unkept, -EBADF);
+    assert_int_equal(seals_add(seals, &two, 1, &second), 0);
+    assert_int_equal(seals_count(seals), 2);
+    assert_int_equal(count_kept(&dir), 2);
+
+    /* Not taken away here, so the file has it again as well. */
+    assert_int_equal(seals_remove(seals, first.id), -EBADF);
+    assert_int_equal(seals_count(seals), 2);
+    assert_int_equal(count_kept(&dir), 2);
+    seals_close(seals);
+}
+
+/* No file can be written at all. */
+static void an_unkept_seal_is_in_force(void **state)
+{
+    (void)state;
+    _cleanup_scratch_dir_ struct scratch_dir dir;
+    _cleanup_seals_ struct seals *seals = NULL;
+    struct seal_added added, again;
+    struct seal one = seal_of(SEAL_USER, "yamada", 1);
+    const struct certname name = name_of("one.pdf");
+    assert_int_equal(scratch_dir_open(&dir), 0);
+    assert_int_equal(seals_open(dir.fd, &seals), 0);
+    assert_int_equal(mkdirat(dir.fd, "seals.json.new", 0700), 0);
+    assert_int_equal(seals_add(seals, &one, 1, &added), 0);
+    assert_int_equal(added.unkept, -EISDIR);
+    assert_true(seals_cover(seals, 1, &name, NULL));
+    assert_int_equal(count_kept(&dir), 0);
+
+    assert_int_equal(unlinkat(dir.fd, "seals.json.new", AT_REMOVEDIR), 0);
+    assert_int_equal(seals_add(seals, &one, 1, &again), 0);
+    assert_int_equal(again.unkept, 0);
+    assert_int_equal(again.id, added.id);
+    assert_int_equal(count_kept(&dir), 1);
+    assert_int_equal(seals_add(seals, &one, 1, &again), -EEXIST);
 }
 
 int main(void)
@@ -159,6 +218,8 @@ int main(void)
         cmocka_unit_test(are_kept),
         cmocka_unit_test(a_damaged_list_seals_everything),
         cmocka_unit_test(ends_at_the_limit),
+        cmocka_unit_test(an_unsure_list_seals_more),
+        cmocka_unit_test(an_unkept_seal_is_in_force),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
