@@ -4,6 +4,8 @@
  */
 #include "fs/delivery.h"
 
+#include "fs/gate.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -27,7 +29,7 @@ struct links {
 };
 
 struct delivery {
-    pthread_rwlock_t gate;
+    struct gate gate;
     pthread_mutex_t lock; /* guards what follows */
     struct table *table;  /* shared memory */
     struct links *links;
@@ -141,15 +143,10 @@ static int map_table(int fd, struct table **ret_table)
 
 int delivery_new(int table_fd, struct delivery **ret_delivery)
 {
-    pthread_rwlockattr_t attributes;
     struct delivery *delivery = calloc(1, sizeof *delivery);
     if (!delivery)
         return -ENOMEM;
-    /* Readers come without end; who settles must get his turn. */
-    pthread_rwlockattr_init(&attributes);
-    pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
-    pthread_rwlock_init(&delivery->gate, &attributes);
-    pthread_rwlockattr_destroy(&attributes);
+    gate_init(&delivery->gate);
     pthread_mutex_init(&delivery->lock, NULL);
     delivery->links = calloc(DELIVERY_FILES_MAX, sizeof *delivery->links);
     int error = delivery->links ? map_table(table_fd, &delivery->table) : -ENOMEM;
@@ -170,27 +167,26 @@ struct delivery *delivery_free(struct delivery *delivery)
         munmap(delivery->table, sizeof *delivery->table);
     free(delivery->links);
     pthread_mutex_destroy(&delivery->lock);
-    pthread_rwlock_destroy(&delivery->gate);
+    gate_done(&delivery->gate);
     free(delivery);
     return NULL;
 }
 
 /* --- the gate --------------------------------------------------------------------------------- */
 
-void delivery_enter(struct delivery *delivery)
+unsigned delivery_enter(struct delivery *delivery)
 {
-    pthread_rwlock_rdlock(&delivery->gate);
+    return gate_enter(&delivery->gate);
 }
 
-void delivery_leave(struct delivery *delivery)
+void delivery_leave(struct delivery *delivery, unsigned entered)
 {
-    pthread_rwlock_unlock(&delivery->gate);
+    gate_leave(&delivery->gate, entered);
 }
 
 void delivery_settle(struct delivery *delivery)
 {
-    pthread_rwlock_wrlock(&delivery->gate);
-    pthread_rwlock_unlock(&delivery->gate);
+    gate_settle(&delivery->gate);
 }
 
 /* --- open files ------------------------------------------------------------------------------- */

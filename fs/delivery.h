@@ -51,8 +51,9 @@ _must_use_ int delivery_table_new(void);
 _must_use_ int delivery_new(int table_fd, struct delivery **ret_delivery);
 struct delivery *delivery_free(struct delivery *delivery);
 
-void delivery_enter(struct delivery *delivery);
-void delivery_leave(struct delivery *delivery);
+/* fs/gate.h. Who settles waits, perhaps as long as a key takes to come; nobody waits for him. */
+unsigned delivery_enter(struct delivery *delivery);
+void delivery_leave(struct delivery *delivery, unsigned entered);
 void delivery_settle(struct delivery *delivery);
 
 /* Notes an open file before its open is answered. DELIVERY_KNOWN; -ENFILE. */

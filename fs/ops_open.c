@@ -128,9 +128,9 @@ static void decide(struct mountfs *fs, const struct opening *opening,
 static void grant(struct mountfs *fs, const struct opening *opening,
                   const struct cache_entry *entry)
 {
-    delivery_enter(fs->delivery);
+    unsigned entered = delivery_enter(fs->delivery);
     decide(fs, opening, entry);
-    delivery_leave(fs->delivery);
+    delivery_leave(fs->delivery, entered);
 }
 
 static void opened(struct waiter *waiter, const struct outcome *outcome)
@@ -269,7 +269,7 @@ void ops_read(fuse_req_t request, fuse_ino_t inode, size_t size, off_t offset,
     _cleanup_free_ char *out = malloc(size ? size : 1);
     size_t got = 0;
     int error = out ? 0 : ENOMEM;
-    delivery_enter(fs->delivery);
+    unsigned entered = delivery_enter(fs->delivery);
     if (!error && hidden_owns(inode)) {
         struct caller caller;
         ops_caller(request, &caller);
@@ -281,7 +281,7 @@ void ops_read(fuse_req_t request, fuse_ino_t inode, size_t size, off_t offset,
         fuse_reply_err(request, error);
     else
         fuse_reply_buf(request, out, got);
-    delivery_leave(fs->delivery);
+    delivery_leave(fs->delivery, entered);
 }
 
 static void release_certificate(struct mountfs *fs, uint32_t inode, uint64_t handle)

@@ -343,7 +343,8 @@ static void on_list(struct provide *provide, struct worker *worker, const struct
 struct sweep {
     struct store_task task;
     struct provide *provide;
-    uint8_t signer[SHA256_SIZE];
+    struct signer_status signer;
+    bool begun; /* he has been told of */
     uint32_t cursor;
     uint64_t withheld, served;
     int64_t began_ms;
@@ -354,7 +355,7 @@ static void sweep_entry(struct sweep *sweep, const struct cache_entry *entry, in
     struct provide *provide = sweep->provide;
     struct signer_judgement judgement;
     if (entry->state != CACHE_STORED ||
-        !memory_equal(entry->signer_sha256, sweep->signer, SHA256_SIZE) ||
+        !memory_equal(entry->signer_sha256, sweep->signer.sha256, SHA256_SIZE) ||
         !signers_judge(provide->trusted.signers, entry->signer_sha256, entry->received_at_s, now_s,
                        &judgement))
         return;
@@ -368,11 +369,16 @@ static void sweep_entry(struct sweep *sweep, const struct cache_entry *entry, in
     provide->listener.restated(provide->listener.context, entry, &judgement);
 }
 
-/* A page at a time, so that certificates on their way to the store are not kept waiting. */
+/* The listener sees to it that no earlier answer is under way, for which it may have to wait, so
+ * not in the loop thread; only then are pages dropped. A page of entries at a time, so that
+ * certificates on their way to the store are not kept waiting. */
 static void sweep_run(struct store_task *task, struct cache *cache)
 {
     struct sweep *sweep = (struct sweep *)task;
     struct provide *provide = sweep->provide;
+    if (!sweep->begun)
+        provide->listener.signer_seen(provide->listener.context, &sweep->signer, true);
+    sweep->begun = true;
     _cleanup_free_ struct cache_entry *page = calloc(SWEEP_PAGE, sizeof *page);
     size_t filled = 0;
     int64_t now_s = clock_realtime_s();
@@ -395,17 +401,17 @@ static void begin_sweep(struct provide *provide, const struct signer_status *sta
     struct sweep *sweep = calloc(1, sizeof *sweep);
     if (!sweep) {
         log_error("memory is short: the certificates of a signer are not told of");
+        provide->listener.signer_seen(provide->listener.context, status, true);
         return;
     }
     sweep->task.run = sweep_run;
     sweep->provide = provide;
     sweep->began_ms = clock_monotonic_ms();
-    memcpy(sweep->signer, status->sha256, SHA256_SIZE);
+    sweep->signer = *status;
     provide_store_task(provide, &sweep->task);
 }
 
-/* State first: from signers_take() on every decision refuses. Then the listener sees to it that no
- * earlier answer is under way, and only then are pages dropped. */
+/* State first: from signers_take() on every decision refuses. */
 static void on_signer(struct provide *provide, struct worker *worker,
                       const struct verify_answer *answer)
 {
@@ -432,9 +438,9 @@ static void on_signer(struct provide *provide, struct worker *worker,
     provide_unlock(provide);
     if (r < 0)
         log_error("a signer cannot be kept: %s", strerror(-r));
-    if (r == SIGNERS_NEW || r == SIGNERS_CHANGED)
-        provide->listener.signer_seen(provide->listener.context, &status, r == SIGNERS_CHANGED);
-    if (r == SIGNERS_CHANGED)
+    if (r == SIGNERS_NEW)
+        provide->listener.signer_seen(provide->listener.context, &status, false);
+    else if (r == SIGNERS_CHANGED)
         begin_sweep(provide, &status);
     provide_wake(provide);
 }

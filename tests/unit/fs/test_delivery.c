@@ -144,7 +144,7 @@ static void *deliver(void *context)
 {
     struct crowd *crowd = context;
     while (!atomic_load(&crowd->over)) {
-        delivery_enter(crowd->delivery);
+        unsigned entered = delivery_enter(crowd->delivery);
         if (!atomic_load(&crowd->sealed) && atomic_load(&crowd->settled))
             atomic_fetch_add(&crowd->late, 1);
         bool decided = !atomic_load(&crowd->sealed);
@@ -152,7 +152,7 @@ static void *deliver(void *context)
             ;
         if (decided && atomic_load(&crowd->settled))
             atomic_fetch_add(&crowd->late, 1);
-        delivery_leave(crowd->delivery);
+        delivery_leave(crowd->delivery, entered);
     }
     return NULL;
 }
@@ -182,6 +182,36 @@ static void nothing_is_answered_late(void **state)
     delivery_free(crowd.delivery);
 }
 
+static void *settle(void *context)
+{
+    struct crowd *crowd = context;
+    delivery_settle(crowd->delivery);
+    atomic_store(&crowd->settled, true);
+    return NULL;
+}
+
+/* One read waits long; another thread waits for it; all the others come and go. */
+static void who_settles_holds_up_nobody(void **state)
+{
+    (void)state;
+    pthread_t waiting;
+    _cleanup_close_ int fd = delivery_table_new();
+    struct crowd crowd = {.delivery = open_table(fd)};
+    unsigned slow = delivery_enter(crowd.delivery), other;
+    assert_int_equal(pthread_create(&waiting, NULL, settle, &crowd), 0);
+    do {
+        other = delivery_enter(crowd.delivery);
+        delivery_leave(crowd.delivery, other);
+    } while (other == slow);
+    for (int i = 0; i < 1000; i++)
+        delivery_leave(crowd.delivery, delivery_enter(crowd.delivery));
+    assert_false(atomic_load(&crowd.settled));
+    delivery_leave(crowd.delivery, slow);
+    pthread_join(waiting, NULL);
+    assert_true(atomic_load(&crowd.settled));
+    delivery_free(crowd.delivery);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -191,6 +221,7 @@ int main(void)
         cmocka_unit_test(refuses_what_is_no_table),
         cmocka_unit_test(affairs_differ),
         cmocka_unit_test(nothing_is_answered_late),
+        cmocka_unit_test(who_settles_holds_up_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
