@@ -19,7 +19,11 @@
 #include <sys/uio.h>
 #include <time.h>
 
-enum { SESSION_STACK = 512 * 1024, STOP_POLL_MS = 20 };
+enum {
+    SESSION_STACK = 512 * 1024,
+    STOP_POLL_MS = 20,
+    READ_PAGES_MAX = 256, /* of one READ: as much as is read ahead at most */
+};
 
 struct session {
     struct fuse_session *fuse;
@@ -38,8 +42,8 @@ struct session {
 static _Thread_local struct current {
     struct fuse_in_header *place;
     uint64_t unique;
-    bool replayed, kept;  /* kept: in its small place, for later */
-    bool offers_parallel; /* an INIT that offers parallel directory operations */
+    bool replayed, kept; /* kept: in its small place, for later */
+    uint32_t offers;     /* flags of an INIT */
 } current;
 
 uint64_t session_current_unique(void)
@@ -90,16 +94,24 @@ static ssize_t session_read(int fd, void *buffer, size_t size, void *userdata)
     return read(fd, buffer, size);
 }
 
+/* What libfuse cannot be told. It takes the size of a READ from that of a WRITE, which is one page
+ * here since there are none: a certificate would be read and decrypted 4 KiB at a time. */
+static void amend_init(struct fuse_init_out *init)
+{
+    init->flags |= current.offers & (FUSE_PARALLEL_DIROPS | FUSE_MAX_PAGES);
+    if (init->flags & FUSE_MAX_PAGES)
+        init->max_pages = READ_PAGES_MAX;
+}
+
 /* libfuse answers INIT in the thread that read it, and before anything else. */
 static ssize_t session_writev(int fd, struct iovec *iov, int count, void *userdata)
 {
     (void)userdata;
-    if (current.offers_parallel && count == 2 && iov[0].iov_len == sizeof(struct fuse_out_header) &&
+    if (current.offers && count == 2 && iov[0].iov_len == sizeof(struct fuse_out_header) &&
         iov[1].iov_len == sizeof(struct fuse_init_out)) {
         const struct fuse_out_header *header = iov[0].iov_base;
-        struct fuse_init_out *init = iov[1].iov_base;
         if (header->unique == current.unique && header->error == 0)
-            init->flags |= FUSE_PARALLEL_DIROPS;
+            amend_init(iov[1].iov_base);
     }
     return writev(fd, iov, count);
 }
@@ -112,13 +124,13 @@ static void refuse(const struct session *session, uint64_t unique)
         log_warning("a request could not be refused: %s", strerror(errno));
 }
 
-static bool init_offers_parallel(const struct fuse_in_header *request)
+static uint32_t init_offers(const struct fuse_in_header *request)
 {
     struct fuse_init_in init = {0};
     if (request->opcode != FUSE_INIT || request->len < sizeof *request + 16)
-        return false;
+        return 0;
     memcpy(&init, request + 1, 16);
-    return init.flags & FUSE_PARALLEL_DIROPS;
+    return init.flags;
 }
 
 static void answer(struct session *session, struct fuse_in_header *place, bool replayed)
@@ -127,7 +139,7 @@ static void answer(struct session *session, struct fuse_in_header *place, bool r
     current = (struct current){.place = place,
                                .unique = place->unique,
                                .replayed = replayed,
-                               .offers_parallel = init_offers_parallel(place)};
+                               .offers = init_offers(place)};
     if (place->opcode == FUSE_INIT)
         journal_save_init(session->journal, place);
     if (replayed && journal_suspected(session->journal, place)) {
@@ -150,8 +162,7 @@ static void replay_init(struct session *session)
     if (!saved)
         return;
     const struct fuse_buf buffer = {.mem = (void *)(uintptr_t)saved, .size = saved->len};
-    current =
-        (struct current){.unique = saved->unique, .offers_parallel = init_offers_parallel(saved)};
+    current = (struct current){.unique = saved->unique, .offers = init_offers(saved)};
     fuse_session_process_buf(session->fuse, &buffer);
 }
 
