@@ -1,6 +1,7 @@
 """Ordinary programs get the right bytes through the mount, cold and warm; listing never fetches."""
 
 import os
+import pathlib
 
 from system.scene import (GOOD, GOOD_G4, GOOD_GRAY, GOOD_MIXED, LARGE, SystemTest, expectations,
                           sha256)
@@ -66,6 +67,18 @@ os.fsync(f); os.close(f)
 d = os.open(sys.argv[1], os.O_RDONLY | os.O_DIRECT); assert len(os.pread(d, 4096, 0)) >= 0; os.close(d)
 """
         self.assertOk(self.reader.run("/usr/bin/python3", "-c", program, "calls-1.pdf"))
+
+    def test_the_kernel_asks_for_large_pieces(self):
+        """Not for a page each, which would be decrypted with its whole chunk."""
+        self.assertReads(self.reader, LARGE)
+        self.site.stop()
+        self.site.start()
+        pages = (self.samples / "documents" / LARGE).stat().st_size // 4096
+        calls = pathlib.Path(f"/proc/{self.site.room('kosekifs-mount')}/io")
+        before = int(calls.read_text().split("syscr: ")[1].split()[0])
+        self.assertReads(self.reader, LARGE)
+        after = int(calls.read_text().split("syscr: ")[1].split()[0])
+        self.assertLess(after - before, pages // 4)
 
     def test_many_at_once(self):
         """40 cold certificates, each opened by four programs at the same time."""
