@@ -121,6 +121,11 @@ int json_set_null(struct json *object, const char *key)
     return json_set(object, key, ours(json_null()));
 }
 
+int json_set_text_or_null(struct json *object, const char *key, const char *text)
+{
+    return *text ? json_set_text(object, key, text) : json_set_null(object, key);
+}
+
 int json_set_hex(struct json *object, const char *key, const void *data, size_t size)
 {
     char text[2 * HEX_MAX + 1];

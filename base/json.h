@@ -26,6 +26,8 @@ _must_use_ int json_set_text(struct json *object, const char *key, const char *t
 _must_use_ int json_set_integer(struct json *object, const char *key, int64_t value);
 _must_use_ int json_set_bool(struct json *object, const char *key, bool value);
 _must_use_ int json_set_null(struct json *object, const char *key);
+/* Null for an empty text. */
+_must_use_ int json_set_text_or_null(struct json *object, const char *key, const char *text);
 /* Lower-case hexadecimal. At most 128 bytes. */
 _must_use_ int json_set_hex(struct json *object, const char *key, const void *data, size_t size);
 /* Takes `child`, also when it fails; a NULL child is -ENOMEM, so calls nest. */

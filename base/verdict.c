@@ -240,11 +240,6 @@ int verdict_decode(struct bytes encoded, struct verdict *ret_verdict)
     return 0;
 }
 
-static int set_text_or_null(struct json *object, const char *key, const char *text)
-{
-    return *text ? json_set_text(object, key, text) : json_set_null(object, key);
-}
-
 static int set_time_or_null(struct json *object, const char *key, int64_t seconds)
 {
     char text[RFC3339_SIZE];
@@ -289,15 +284,15 @@ struct json *verdict_report(const struct verdict *verdict)
     _cleanup_json_ struct json *report = json_object_new();
     if (!report ||
         json_set_text(report, "indication", verdict_indication_text(verdict->indication)) < 0 ||
-        set_text_or_null(report, "sub_indication", verdict_sub_text(verdict->sub)) < 0 ||
-        set_text_or_null(report, "signer", verdict->signer) < 0 ||
+        json_set_text_or_null(report, "sub_indication", verdict_sub_text(verdict->sub)) < 0 ||
+        json_set_text_or_null(report, "signer", verdict->signer) < 0 ||
         set_time_or_null(report, "signing_time", verdict->signing_time_s) < 0 ||
         set_time_or_null(report, "verified_at", verdict->verified_at_s) < 0 ||
         set_digest_or_null(report, "document_sha256", verdict->document_sha256) < 0 ||
         json_set_integer(report, "document_size", (int64_t)verdict->document_size) < 0 ||
         set_digest_or_null(report, "signer_sha256", verdict->signer_sha256) < 0 ||
         set_digest_or_null(report, "trust_generation", verdict->trust_generation) < 0 ||
-        set_text_or_null(report, "schema", verdict->schema) < 0 ||
+        json_set_text_or_null(report, "schema", verdict->schema) < 0 ||
         json_set(report, "checks", report_reasons(verdict)) < 0)
         return NULL;
     return steal_ptr(&report);

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "fs/certificate_report.h"
 #include "fs/control_backup.h"
 #include "fs/control_fetch.h"
 #include "fs/control_inventory.h"
@@ -170,11 +171,9 @@ static struct json *command_why(const struct control_call *call, bool *ret_later
         return json_set_text(reply, "state", "not known here") < 0 ? NULL : steal_ptr(&reply);
     if (json_set_text(reply, "state", state_text(call->fs, &entry)) < 0)
         return NULL;
-    _cleanup_free_ struct verdict *verdict = malloc(sizeof *verdict);
-    if (!verdict)
-        return NULL;
-    if (cache_verdict(call->fs->cache, &name, verdict) == 0 &&
-        json_set(reply, "report", verdict_report(verdict)) < 0)
+    _cleanup_json_ struct json *report = NULL;
+    found = certificate_report(call->fs, &entry, &report);
+    if (found == -ENOMEM || (found == 0 && json_set(reply, "report", steal_ptr(&report)) < 0))
         return NULL;
     return steal_ptr(&reply);
 }

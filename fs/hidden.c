@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "fs/certificate_report.h"
 #include "fs/errno_table.h"
 #include "fs/status.h"
 
@@ -177,17 +178,15 @@ uint64_t hidden_lookup(struct mountfs *fs, struct caller *caller, uint64_t paren
 static int report_text(struct mountfs *fs, struct caller *caller, uint64_t inode, char **ret_text)
 {
     struct cache_entry entry;
-    _cleanup_free_ struct verdict *verdict = malloc(sizeof *verdict);
-    if (!verdict)
-        return ENOMEM;
+    _cleanup_json_ struct json *report = NULL;
     if (cache_find_inode(fs->cache, (uint32_t)(inode & ~(uint64_t)REPORT_BIT), &entry) != 0)
         return ENOENT;
     if (!may_see_report(fs, caller, &entry.name))
         return EACCES;
-    if (cache_verdict(fs->cache, &entry.name, verdict) != 0)
-        return ENOENT;
-    _cleanup_json_ struct json *report = verdict_report(verdict);
-    *ret_text = report ? json_print(report) : NULL;
+    int r = certificate_report(fs, &entry, &report);
+    if (r != 0)
+        return r == -ENOMEM ? ENOMEM : ENOENT;
+    *ret_text = json_print(report);
     return *ret_text ? 0 : ENOMEM;
 }
 
@@ -195,7 +194,8 @@ static int why_text(struct mountfs *fs, struct caller *caller, uint64_t inode, c
 {
     struct certname name;
     struct why_note note;
-    char time[RFC3339_SIZE];
+    struct cache_entry entry;
+    char time[RFC3339_SIZE], times[CERTIFICATE_TIMES_MAX] = "";
     int size;
     if (!why_name(fs->hidden, inode, &name))
         return ESTALE;
@@ -205,8 +205,11 @@ static int why_text(struct mountfs *fs, struct caller *caller, uint64_t inode, c
         size = asprintf(ret_text, "%s %s\n", errno_meaning(EACCES), errno_advice(EACCES));
     } else {
         rfc3339_format(note.at_s, time);
-        size = asprintf(ret_text, "%s %s\n%s\n%s\n%s\n", time, errno_name(note.error),
-                        errno_meaning(note.error), note.reason, errno_advice(note.error));
+        if (cache_find(fs->cache, &name, &entry) == 0 && may_see_report(fs, caller, &name) &&
+            certificate_times(fs, &entry, times) != 0)
+            times[0] = '\0';
+        size = asprintf(ret_text, "%s %s\n%s\n%s\n%s\n%s", time, errno_name(note.error),
+                        errno_meaning(note.error), note.reason, errno_advice(note.error), times);
     }
     return size < 0 ? ENOMEM : 0;
 }

@@ -149,6 +149,10 @@ int provide_rejection(struct provide *provide, const struct cache_entry *entry, 
  */
 int provide_read_refused(struct provide *provide, const struct cache_entry *entry);
 
+/* What is known of a signer's certificate now; false: nothing. */
+_must_use_ bool provide_signer(struct provide *provide, const uint8_t sha256[SHA256_SIZE],
+                               struct signer_status *ret_status);
+
 /*
  * Parks the waiter until a HEAD has told about the name. 0: parked, `complete` will be called. A
  * positive return is the outcome at once, the waiter not parked: ENOENT (remembered), EAGAIN (too

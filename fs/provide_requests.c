@@ -94,6 +94,12 @@ int provide_read_refused(struct provide *provide, const struct cache_entry *entr
     }
 }
 
+bool provide_signer(struct provide *provide, const uint8_t sha256[SHA256_SIZE],
+                    struct signer_status *ret_status)
+{
+    return signers_status(provide->trusted.signers, sha256, ret_status);
+}
+
 /* Under the lock: a positive errno if the waiter cannot be taken. */
 static int admit_waiter(struct provide *provide, const struct waiter *waiter)
 {

@@ -175,6 +175,17 @@ bool signers_judge(struct signers *signers, const uint8_t sha256[SHA256_SIZE], i
     return signer != NULL;
 }
 
+bool signers_status(struct signers *signers, const uint8_t sha256[SHA256_SIZE],
+                    struct signer_status *ret_status)
+{
+    pthread_rwlock_rdlock(&signers->lock);
+    const struct signer *signer = find(signers, sha256);
+    if (signer)
+        *ret_status = signer->status;
+    pthread_rwlock_unlock(&signers->lock);
+    return signer != NULL;
+}
+
 bool signers_outdated(struct signers *signers, const struct signers_generation *generation,
                       uint8_t ret_sha256[SHA256_SIZE], struct buffer *ret_record)
 {

@@ -49,6 +49,10 @@ _must_use_ bool signers_judge(struct signers *signers, const uint8_t sha256[SHA2
                               int64_t received_s, int64_t now_s,
                               struct signer_judgement *ret_judgement);
 
+/* His status as it counts now; false as above. */
+_must_use_ bool signers_status(struct signers *signers, const uint8_t sha256[SHA256_SIZE],
+                               struct signer_status *ret_status);
+
 /* One whose status is not by this generation: true with his record (caller frees). */
 _must_use_ bool signers_outdated(struct signers *signers,
                                  const struct signers_generation *generation,

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/trust.h"
+#include "base/verdict_times.h"
 #include "tools/kosekictl_trust.h"
 #include "verify/schema_worker.h"
 #include "verify/verify.h"
@@ -34,6 +35,7 @@ static const char usage_text[] =
     "  --received RFC3339   proof of existence: when the file was received; default: --time\n"
     "  --crl-grace SECONDS  how long after nextUpdate a revocation list still counts\n"
     "  --policy NAME=LEVEL  level of a policy check: fail, warn or ignore; repeatable\n"
+    "  --times              three more lines a file: the verdict at signing, at receipt and now\n"
     "  --json               one JSON object a line\n"
     "  --explain            print the checks: name, basis, clause, meaning\n"
     "Without --crl revocation cannot be decided, unless --policy revocation=ignore.\n"
@@ -45,7 +47,7 @@ static const char default_signer[] =
 
 struct options {
     struct buffer bundle;
-    bool has_signer, json, explain, help;
+    bool has_signer, json, times, explain, help;
     int64_t time_s, received_s;
 };
 
@@ -60,6 +62,7 @@ enum {
     OPTION_RECEIVED,
     OPTION_CRL_GRACE,
     OPTION_POLICY,
+    OPTION_TIMES,
     OPTION_JSON,
     OPTION_EXPLAIN,
     OPTION_HELP
@@ -110,6 +113,9 @@ static int take_option(struct options *options, int option, const char *value)
     case OPTION_CRL_GRACE:
         snprintf(limit, sizeof limit, "crl-grace=%.32s", value);
         return add_text(options, TRUST_LIMIT, "--crl-grace", limit);
+    case OPTION_TIMES:
+        options->times = true;
+        return 0;
     case OPTION_JSON:
         options->json = true;
         return 0;
@@ -138,6 +144,7 @@ static int read_options(struct options *options, int argc, char **argv)
         {"signer-policy", required_argument, NULL, OPTION_SIGNER_POLICY},
         {"crl-grace", required_argument, NULL, OPTION_CRL_GRACE},
         {"policy", required_argument, NULL, OPTION_POLICY},
+        {"times", no_argument, NULL, OPTION_TIMES},
         {"json", no_argument, NULL, OPTION_JSON},
         {"explain", no_argument, NULL, OPTION_EXPLAIN},
         {"help", no_argument, NULL, OPTION_HELP},
@@ -198,11 +205,13 @@ static struct json *reasons_of(const struct verdict *verdict)
     return steal_ptr(&reasons);
 }
 
-static bool print_json(const char *path, const struct verdict *verdict)
+static bool print_json(const char *path, const struct verdict *verdict,
+                       const struct verdict_at at[VERDICT_AT_COUNT])
 {
     _cleanup_json_ struct json *report = verdict_report(verdict);
 
     if (!report || json_set_text(report, "file", path) < 0 ||
+        json_set(report, "times", verdict_times_report(at)) < 0 ||
         json_set(report, "reasons", reasons_of(verdict)) < 0)
         return false;
     _cleanup_free_ char *line = json_print(report);
@@ -225,6 +234,27 @@ static void print_line(const char *path, const struct verdict *verdict)
             printf("; warning: %s: %s", verdict->reasons[i].check, verdict->reasons[i].text);
     }
     putchar('\n');
+}
+
+static void print_times(const struct verdict_at at[VERDICT_AT_COUNT])
+{
+    for (unsigned i = 0; i < VERDICT_AT_COUNT; i++) {
+        char line[VERDICT_AT_LINE_MAX];
+        verdict_at_line((enum verdict_moment)i, &at[i], line);
+        printf("  %s\n", line);
+    }
+}
+
+/* By what was found out of the signer just now. */
+static void judge_times(struct verify_trust *trust, const struct verify_request *request,
+                        const struct verdict *verdict, struct verdict_at ret_at[VERDICT_AT_COUNT])
+{
+    static struct signer_record signer;
+    bool known = verify_signer_last(trust, &signer) &&
+                 memory_equal(signer.status.sha256, verdict->signer_sha256, SHA256_SIZE);
+
+    verdict_at_times(verdict, known ? &signer.status : NULL, verify_received_s(request),
+                     request->time_s, ret_at);
 }
 
 static bool ends_with(const char *path, const char *suffix)
@@ -265,6 +295,7 @@ static int judge(struct verify_trust *trust, const struct options *options, cons
         .time_s = options->time_s,
         .received_s = options->received_s,
     };
+    struct verdict_at at[VERDICT_AT_COUNT];
     struct bytes document;
 
     int r = map_file(path, &document);
@@ -273,7 +304,9 @@ static int judge(struct verify_trust *trust, const struct options *options, cons
         if (document.size)
             munmap((void *)(uintptr_t)document.data, document.size);
     }
-    if (r == 0 && options->json && !print_json(path, &verdict))
+    if (r == 0)
+        judge_times(trust, &request, &verdict, at);
+    if (r == 0 && options->json && !print_json(path, &verdict, at))
         r = -ENOMEM;
     if (r < 0) {
         fprintf(stderr, "kosekictl: %s: %s\n", path, strerror(-r));
@@ -281,6 +314,8 @@ static int judge(struct verify_trust *trust, const struct options *options, cons
     }
     if (!options->json)
         print_line(path, &verdict);
+    if (!options->json && options->times)
+        print_times(at);
     return verdict.indication;
 }
 

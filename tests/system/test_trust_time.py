@@ -168,11 +168,9 @@ class DistrustedClock(RevocationTest):
         self.assertEqual(self.reader.list(), [])
 
 
-class Simulated(RevocationTest):
+class SimulatedTime(RevocationTest):
     """The daemon's processes at another time: each is started through a script that loads other_time.c,
     since the supervisor gives its children a clean environment."""
-
-    settings = {"trust.crl_grace": "48h"}
 
     @classmethod
     def setUpClass(cls):
@@ -202,6 +200,10 @@ class Simulated(RevocationTest):
             self.site.start()
         finally:
             self.site.build = before
+
+
+class Simulated(SimulatedTime):
+    settings = {"trust.crl_grace": "48h"}
 
     def test_a_week_without_lists(self):
         """Lists of three days with two days of grace; nothing newer for a week."""
