@@ -1,9 +1,10 @@
 /*
- * Fills a store with many small certificates for store_million.py, through cache_upsert() and
- * cache_admit() as the daemon does, under the daemon's master key. Nothing is synced meanwhile: a
- * million commits would take an hour of a disk's time, and a crash means to begin again.
+ * Fills a store with many small certificates for store_million.py and trust_bench.py, through
+ * cache_upsert() and cache_admit() as the daemon does, under the daemon's master key. Nothing is
+ * synced meanwhile: a million commits would take an hour of a disk's time, and a crash means to
+ * begin again.
  *
- * usage: store-load DIRECTORY MASTER_KEY_FILE TRUST_GENERATION COUNT SIZE
+ * usage: store-load DIRECTORY MASTER_KEY_FILE TRUST_GENERATION COUNT SIZE [SIGNER_SHA256]
  */
 #include "cache/cache.h"
 
@@ -98,7 +99,8 @@ static void load_master(const char *path)
 }
 
 static void load_one(struct cache *cache, unsigned number, size_t size,
-                     const uint8_t trust[SHA256_SIZE], uint8_t *content)
+                     const uint8_t trust[SHA256_SIZE], const uint8_t signer[SHA256_SIZE],
+                     uint8_t *content)
 {
     static struct verdict verdict;
     struct certname name;
@@ -110,6 +112,7 @@ static void load_one(struct cache *cache, unsigned number, size_t size,
     verdict.indication = VERDICT_TOTAL_PASSED;
     verdict.document_size = size;
     memcpy(verdict.trust_generation, trust, SHA256_SIZE);
+    memcpy(verdict.signer_sha256, signer, SHA256_SIZE);
     require(certname_parse(text, &name) && sha256(content, size, verdict.document_sha256) == 0,
             "name");
     int r = cache_upsert(cache, &name, size, 1700000000, "\"v\"", 1700000000000000000, &entry);
@@ -122,10 +125,12 @@ static void load_one(struct cache *cache, unsigned number, size_t size,
 
 int main(int argc, char **argv)
 {
-    uint8_t trust[SHA256_SIZE];
+    uint8_t trust[SHA256_SIZE], signer[SHA256_SIZE] = {0};
     char message[256];
     struct cache *cache;
-    require(argc == 6 && hex_decode(argv[3], strlen(argv[3]), trust, sizeof trust), "arguments");
+    require((argc == 6 || argc == 7) && hex_decode(argv[3], strlen(argv[3]), trust, sizeof trust) &&
+                (argc == 6 || hex_decode(argv[6], strlen(argv[6]), signer, sizeof signer)),
+            "arguments");
     unsigned count = (unsigned)atoi(argv[4]);
     size_t size = (size_t)atoi(argv[5]);
     uint8_t *content = calloc(1, size + sizeof count);
@@ -142,7 +147,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "store-load: %s\n", message);
     require(r == 0, "open");
     for (unsigned i = 0; i < count; i++)
-        load_one(cache, i, size, trust, content);
+        load_one(cache, i, size, trust, signer, content);
     cache_close(cache);
     free(content);
     return 0;
