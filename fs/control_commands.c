@@ -19,6 +19,7 @@
 #include "fs/control_trust.h"
 #include "fs/control_seal.h"
 #include "fs/errno_table.h"
+#include "fs/list_import.h"
 #include "fs/second_person.h"
 #include "fs/status.h"
 
@@ -360,6 +361,7 @@ static const struct command {
     {"alerts", ACCESS_VIEWER, command_alerts},
     {"trust", ACCESS_VIEWER, control_trust},
     {"crl", ACCESS_VIEWER, control_crl},
+    {"crl-import", ACCESS_OPERATOR | ACCESS_APPROVER, control_crl_import},
     {"grants", ACCESS_VIEWER, command_grants},
     {"pending", ACCESS_VIEWER, command_pending},
     {"access", ACCESS_OPERATOR | ACCESS_APPROVER | ACCESS_AUDITOR, command_access},

@@ -22,6 +22,7 @@
 #include "fs/journal.h"
 #include "fs/mount_confine.h"
 #include "fs/key_watch.h"
+#include "fs/list_import.h"
 #include "fs/mount_setup.h"
 #include "fs/ops.h"
 #include "fs/process_alerts.h"
@@ -455,8 +456,10 @@ static void start(struct program *program, struct ipc_message *message)
     fs->uses = uses_new();
     fs->chores = chores_new();
     fs->upkeep = upkeep_new(fs);
+    fs->list_import = list_import_new(fs);
     program->ending = eventfd(0, EFD_CLOEXEC);
-    if (!fs->why || !fs->hidden || !fs->uses || !fs->chores || !fs->upkeep || program->ending < 0)
+    if (!fs->why || !fs->hidden || !fs->uses || !fs->chores || !fs->upkeep || !fs->list_import ||
+        program->ending < 0)
         room_fail("memory or descriptors are short");
     program->state_fd = steal_fd(&fds[MOUNT_FD_STATE]);
     fs->state_fd = program->state_fd;

@@ -54,6 +54,7 @@ struct mountfs {
     struct chores *chores;
     struct replica *replica; /* NULL: none */
     struct upkeep *upkeep;
+    struct list_import *list_import;
     struct scanner *scanner; /* NULL: nothing is scanned */
     struct keys_client *keys;
     struct key_watch *key_watch;

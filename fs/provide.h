@@ -23,6 +23,7 @@
 #include "base/room.h"
 #include "cache/cache.h"
 #include "fs/link_meter.h"
+#include "fs/revocation.h"
 #include "fs/waiter.h"
 #include "transport/link_client.h"
 #include "base/crl.h"
@@ -43,6 +44,15 @@ struct trust_age {
     const char *subject;
     int64_t ends_s;
     int64_t left_s; /* negative: it has ended; of AGE_CLOCK: so far the clock is behind */
+};
+
+/* What became of a revocation list that somebody brought. */
+struct list_news {
+    const char *source;
+    const struct crl_info *info;
+    enum revocation_decision decision;
+    const char *text; /* why it is not taken; else empty */
+    uint64_t asker;   /* of provide_import_lists(); 0 = nobody */
 };
 
 /* What others want to hear of; called without a lock held. */
@@ -71,9 +81,8 @@ struct provide_listener {
     void (*undecidable)(void *context, const char *reason);
     /* A verifying process is to be replaced in order. */
     void (*retire)(void *context, uint32_t index);
-    /* A revocation list was looked at: taken (text empty) or not, and why. */
-    void (*list_seen)(void *context, const char *source, const struct crl_info *info, bool taken,
-                      const char *text);
+    /* A revocation list was looked at. */
+    void (*list_seen)(void *context, const struct list_news *news);
     /* A signer is new, or something about him changed. When it returns, no answer decided before is
      * on its way to the kernel any more. */
     void (*signer_seen)(void *context, const struct signer_status *status, bool changed);
@@ -121,6 +130,11 @@ void provide_set_lists(struct provide *provide, struct bytes bundle);
 
 /* Fetches all of them now. Any thread. */
 void provide_refresh_lists(struct provide *provide);
+
+/* A person brings a file of revocation lists. Returns how many are in it: so many list_seen() come
+ * with `asker`, not 0. -ENOSPC: too many wait; -ENOMEM. Any thread. */
+_must_use_ int provide_import_lists(struct provide *provide, uint64_t asker, const char *source,
+                                    struct bytes content);
 
 struct json;
 /* For the operator; NULL when memory is short. */

@@ -48,6 +48,7 @@ struct provide_trust {
     enum errand_kind errand; /* under way */
     uint8_t errand_signer[SHA256_SIZE];
     unsigned errand_tries;
+    bool list_given_up; /* the first list offered ended workers; to be refused without the lock */
     struct verify_anchor *anchors;
     size_t anchor_count;
     uint8_t anchors_of[SHA256_SIZE]; /* the trust generation that has them */
@@ -172,8 +173,10 @@ bool step_trust_ready(const struct provide *provide);
 /* An answer other than a verdict; without the lock. False: nobody asked for it. */
 bool provide_trust_answered(struct provide *provide, struct worker *worker,
                             const struct verify_answer *answer);
-/* True while [crl] clock = refuse and the clock cannot be relied on. Any thread. */
+/* provide_age.c. True while [crl] clock = refuse and the clock cannot be relied on. Any thread. */
 bool provide_clock_refuses(struct provide *provide);
+/* Refuses a list that was given up; without the lock. */
+void provide_list_given_up(struct provide *provide);
 /* What came of asking for a list; without the lock. */
 void provide_list_fetched(struct provide *provide, const struct link_event *event);
 /* Once in a while: alerts about age; milliseconds until the next time. */

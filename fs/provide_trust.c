@@ -13,15 +13,11 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/timex.h>
 
 enum {
     ERRAND_TRIES_MAX = 5,
     ERRAND_MS = 60 * 1000, /* a list with a million entries takes seconds */
     SWEEP_PAGE = 256,
-    LOOK_MS = 60 * 1000,
-    FETCH_TICK_MS = 100, /* no link yet: looked for so often at most */
-    ENDS_MS = 24 * 60 * 60 * 1000,
     AUTHORITIES_BYTES_MAX = 48 * 1024,
 };
 
@@ -237,7 +233,7 @@ static enum errand_kind next_errand(struct provide *provide)
     uint8_t signer[SHA256_SIZE];
     _cleanup_buffer_ struct buffer record = {0};
     if (revocation_first(&trusted->revocation))
-        return ERRAND_LIST;
+        return trusted->list_given_up ? ERRAND_NONE : ERRAND_LIST;
     if (!trusted->lists_brought || trusted->lists_changed)
         return ERRAND_NONE;
     if (signers_outdated(trusted->signers, &trusted->generation, signer, &record))
@@ -281,12 +277,8 @@ static void step_errand_lost(struct provide *provide)
         return;
     trusted->errand_tries = 0;
     if (errand == ERRAND_LIST) {
-        const struct crl_info info = {.outcome = CRL_REFUSED,
-                                      .text = "verification ended without saying anything"};
-        struct revocation_list *list;
-        char text[CRL_TEXT_MAX];
-        if (revocation_decide(&trusted->revocation, &info, clock_realtime_s(), &list, text) >= 0)
-            log_error("a revocation list is refused: %s", text);
+        trusted->list_given_up = true;
+        provide_wake(provide);
     } else if (errand == ERRAND_ASSESS) {
         signers_set_looked_at(trusted->signers, trusted->errand_signer, &trusted->generation);
     } else {
@@ -319,13 +311,16 @@ void step_trust(struct provide *provide)
     worker->deadline_ms = clock_monotonic_ms() + ERRAND_MS;
 }
 
+/* `worker`: who looked at it; NULL if nobody could. */
 static void on_list(struct provide *provide, struct worker *worker, const struct crl_info *info)
 {
     struct provide_trust *trusted = &provide->trusted;
     struct revocation_list *list = NULL;
     char source[REVOCATION_SOURCE_MAX] = "", text[CRL_TEXT_MAX] = "";
     provide_lock(provide);
-    snprintf(source, sizeof source, "%s", revocation_first(&trusted->revocation)->source);
+    const struct revocation_offer *offer = revocation_first(&trusted->revocation);
+    uint64_t asker = offer->asker;
+    memcpy(source, offer->source, sizeof source);
     int r = revocation_decide(&trusted->revocation, info, clock_realtime_s(), &list, text);
     if (list) {
         trusted->lists_changed = true;
@@ -333,11 +328,28 @@ static void on_list(struct provide *provide, struct worker *worker, const struct
         list_fetches_plan(&trusted->fetches, source, info, clock_realtime_s(),
                           clock_monotonic_ms());
     }
-    step_errand_done(provide, worker);
+    if (worker)
+        step_errand_done(provide, worker);
+    trusted->list_given_up = false;
     provide_unlock(provide);
-    if (r == REVOCATION_TAKEN || r == REVOCATION_REFUSED || r == REVOCATION_OLDER)
-        provide->listener.list_seen(provide->listener.context, source, info, list != NULL, text);
+    const struct list_news news = {.source = source,
+                                   .info = info,
+                                   .decision = r < 0 ? REVOCATION_REFUSED : r,
+                                   .text = r < 0 ? strerror(-r) : text,
+                                   .asker = asker};
+    provide->listener.list_seen(provide->listener.context, &news);
     provide_wake(provide);
+}
+
+void provide_list_given_up(struct provide *provide)
+{
+    const struct crl_info info = {.outcome = CRL_REFUSED,
+                                  .text = "verification ended without saying anything"};
+    provide_lock(provide);
+    bool given_up = provide->trusted.list_given_up;
+    provide_unlock(provide);
+    if (given_up)
+        on_list(provide, NULL, &info);
 }
 
 struct sweep {
@@ -503,6 +515,16 @@ void provide_list_fetched(struct provide *provide, const struct link_event *even
     provide_wake(provide);
 }
 
+int provide_import_lists(struct provide *provide, uint64_t asker, const char *source,
+                         struct bytes content)
+{
+    provide_lock(provide);
+    int r = revocation_import(&provide->trusted.revocation, asker, source, content);
+    provide_unlock(provide);
+    provide_wake(provide);
+    return r;
+}
+
 void provide_refresh_lists(struct provide *provide)
 {
     provide_lock(provide);
@@ -529,90 +551,4 @@ void provide_set_lists(struct provide *provide, struct bytes bundle)
     if (r < 0 || more < 0)
         log_error("not every revocation list could be taken: %s", strerror(-(r < 0 ? r : more)));
     provide_wake(provide);
-}
-
-/* --- the clock -------------------------------------------------------------------------------- */
-
-/* No list is issued, and none was received, after now. */
-static void look_at_clock(struct provide *provide, int64_t now_s)
-{
-    struct provide_trust *trusted = &provide->trusted;
-    int64_t latest_s = 0;
-    for (size_t i = 0; i < trusted->revocation.count; i++) {
-        const struct revocation_list *list = trusted->revocation.lists[i];
-        latest_s = list->info.issued_s > latest_s ? list->info.issued_s : latest_s;
-        latest_s = list->received_s > latest_s ? list->received_s : latest_s;
-    }
-    atomic_store(&trusted->latest_s, latest_s);
-    const struct trust_age age = {
-        .what = AGE_CLOCK, .subject = "clock", .ends_s = latest_s, .left_s = now_s - latest_s};
-    if (now_s + SIGNER_SKEW_S < latest_s)
-        provide->listener.ageing(provide->listener.context, &age);
-}
-
-bool provide_clock_refuses(struct provide *provide)
-{
-    struct timex state = {0};
-    if (strcmp(provide->crl->clock, "refuse") != 0)
-        return false;
-    return adjtimex(&state) == TIME_ERROR || (state.status & STA_UNSYNC) ||
-           clock_realtime_s() + SIGNER_SKEW_S < atomic_load(&provide->trusted.latest_s);
-}
-
-/* --- age -------------------------------------------------------------------------------------- */
-
-static void look_at_signer(void *context, const struct signer_record *record)
-{
-    struct provide *provide = context;
-    int64_t now_s = clock_realtime_s();
-    const struct trust_age age = {
-        .what = AGE_SIGNER,
-        .subject = record->status.subject,
-        .ends_s = record->status.path[0].not_after_s,
-        .left_s = record->status.path[0].not_after_s - now_s,
-    };
-    provide->listener.ageing(provide->listener.context, &age);
-}
-
-/* The loop thread alone changes lists and anchors, so they stay while it tells of them. */
-int64_t provide_trust_look(struct provide *provide)
-{
-    struct provide_trust *trusted = &provide->trusted;
-    int64_t now_ms = clock_monotonic_ms(), now_s = clock_realtime_s();
-    int64_t fetch_in_ms = trusted->fetch_ms - now_ms;
-    if (fetch_in_ms < FETCH_TICK_MS)
-        fetch_in_ms = FETCH_TICK_MS;
-    if (now_ms < trusted->look_at_ms)
-        return trusted->look_at_ms - now_ms < fetch_in_ms ? trusted->look_at_ms - now_ms
-                                                          : fetch_in_ms;
-    trusted->look_at_ms = now_ms + LOOK_MS;
-    look_at_clock(provide, now_s);
-    for (size_t i = 0; i < trusted->revocation.count; i++)
-        list_fetches_plan(&trusted->fetches, trusted->revocation.lists[i]->source,
-                          &trusted->revocation.lists[i]->info, now_s, now_ms);
-    for (size_t i = 0; i < trusted->revocation.count; i++) {
-        struct revocation_list *list = trusted->revocation.lists[i];
-        enum revocation_state state = revocation_state(&list->info, now_s);
-        bool told = state == list->told_state;
-        list->told_state = (uint8_t)state;
-        const struct trust_age age = {.what = AGE_LIST,
-                                      .subject = list->info.issuer,
-                                      .ends_s = list->info.stale_at_s,
-                                      .left_s = list->info.stale_at_s - now_s};
-        if (!told && state != REVOCATION_FRESH)
-            provide->listener.ageing(provide->listener.context, &age);
-    }
-    if (now_ms < trusted->ends_at_ms)
-        return LOOK_MS;
-    trusted->ends_at_ms = now_ms + ENDS_MS;
-    for (size_t i = 0; i < trusted->anchor_count; i++) {
-        const struct verify_anchor *anchor = &trusted->anchors[i];
-        const struct trust_age age = {.what = AGE_ANCHOR,
-                                      .subject = anchor->subject,
-                                      .ends_s = anchor->not_after_s,
-                                      .left_s = anchor->not_after_s - now_s};
-        provide->listener.ageing(provide->listener.context, &age);
-    }
-    signers_walk(trusted->signers, look_at_signer, provide);
-    return LOOK_MS;
 }

@@ -135,12 +135,19 @@ static bool is_known(const struct revocation *revocation, const uint8_t digest[S
     return false;
 }
 
-static int add_offer(struct revocation *revocation, const char *source, struct bytes content,
-                     bool fetched)
+/* Where offers come from. */
+struct bringer {
+    const char *source;
+    bool fetched;
+    uint64_t asker;
+};
+
+static int add_offer(struct revocation *revocation, const struct bringer *bringer,
+                     struct bytes content)
 {
     uint8_t digest[SHA256_SIZE];
     int r = sha256(content.data, content.size, digest);
-    if (r < 0 || is_known(revocation, digest))
+    if (r < 0 || (!bringer->asker && is_known(revocation, digest)))
         return r;
     if (revocation->offer_count == REVOCATION_OFFERS_MAX)
         return -ENOSPC;
@@ -155,29 +162,59 @@ static int add_offer(struct revocation *revocation, const char *source, struct b
         return r;
     }
     memcpy(offer->sha256, digest, SHA256_SIZE);
-    snprintf(offer->source, sizeof offer->source, "%s", source);
-    offer->fetched = fetched;
+    snprintf(offer->source, sizeof offer->source, "%s", bringer->source);
+    offer->fetched = bringer->fetched;
+    offer->asker = bringer->asker;
     TAILQ_INSERT_TAIL(&revocation->offers, offer, next);
     revocation->offer_count++;
     return 0;
 }
 
+/* The next list of a file, which `rest` is left of; false after the last. Whatever has no PEM in it
+ * is one list. */
+static bool next_part(struct bytes *rest, struct bytes *ret_part)
+{
+    if (!rest->data)
+        return false;
+    const uint8_t *limit = rest->data + rest->size;
+    const uint8_t *begin = memmem(rest->data, rest->size, pem_begin, sizeof pem_begin - 1);
+    if (!begin) {
+        *ret_part = *rest;
+        *rest = bytes_of(NULL, 0);
+        return true;
+    }
+    const uint8_t *end = memmem(begin, (size_t)(limit - begin), pem_end, sizeof pem_end - 1);
+    end = end ? end + sizeof pem_end - 1 : limit;
+    *ret_part = bytes_of(begin, (size_t)(end - begin));
+    bool more = memmem(end, (size_t)(limit - end), pem_begin, sizeof pem_begin - 1);
+    *rest = more ? bytes_of(end, (size_t)(limit - end)) : bytes_of(NULL, 0);
+    return true;
+}
+
 int revocation_bring(struct revocation *revocation, const char *source, struct bytes content,
                      bool fetched)
 {
-    const uint8_t *begin =
-        content.size ? memmem(content.data, content.size, pem_begin, sizeof pem_begin - 1) : NULL;
-    if (!begin)
-        return add_offer(revocation, source, content, fetched);
-    const uint8_t *limit = content.data + content.size;
+    const struct bringer bringer = {.source = source, .fetched = fetched};
+    struct bytes part;
     int r = 0;
-    while (r == 0 && begin) {
-        const uint8_t *end = memmem(begin, (size_t)(limit - begin), pem_end, sizeof pem_end - 1);
-        end = end ? end + sizeof pem_end - 1 : limit;
-        r = add_offer(revocation, source, bytes_of(begin, (size_t)(end - begin)), fetched);
-        begin = memmem(end, (size_t)(limit - end), pem_begin, sizeof pem_begin - 1);
-    }
+    while (r == 0 && next_part(&content, &part))
+        r = add_offer(revocation, &bringer, part);
     return r;
+}
+
+int revocation_import(struct revocation *revocation, uint64_t asker, const char *source,
+                      struct bytes content)
+{
+    const struct bringer bringer = {.source = source, .asker = asker};
+    struct bytes rest = content, part;
+    int count = 0, r = 0;
+    while (next_part(&rest, &part))
+        count++;
+    if (count > REVOCATION_OFFERS_MAX - (int)revocation->offer_count)
+        return -ENOSPC;
+    while (r == 0 && next_part(&content, &part))
+        r = add_offer(revocation, &bringer, part);
+    return r < 0 ? r : count;
 }
 
 void revocation_bring_waiting(struct revocation *revocation)

@@ -44,7 +44,7 @@ struct revocation_offer {
     uint8_t sha256[SHA256_SIZE];
     char source[REVOCATION_SOURCE_MAX];
     bool fetched;
-    unsigned tries;
+    uint64_t asker; /* who waits to hear what became of it; 0 = nobody */
 };
 
 struct revocation_refusal {
@@ -77,6 +77,10 @@ void revocation_list_key(const struct revocation_list *list, uint8_t ret_key[REV
  * before is not looked at again. -ENOSPC: too many wait; -ENOMEM. */
 _must_use_ int revocation_bring(struct revocation *revocation, const char *source,
                                 struct bytes content, bool fetched);
+/* The same by a person, who waits for what becomes of each, known or refused before or not: returns
+ * how many were taken in. -ENOSPC, none taken in then; -ENOMEM. */
+_must_use_ int revocation_import(struct revocation *revocation, uint64_t asker, const char *source,
+                                 struct bytes content);
 /* The lists whose issuer was unknown are to be examined again. */
 void revocation_bring_waiting(struct revocation *revocation);
 /* The first offer, or NULL. It stays first until revocation_decide(). */

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "fs/list_import.h"
 #include "fs/mountfs.h"
 
 #include <inttypes.h>
@@ -16,11 +17,16 @@ static void record(struct mountfs *fs, const struct audit_event *event)
         log_warning("a change of trust could not be recorded");
 }
 
-void trust_tell_list(void *context, const char *source, const struct crl_info *info, bool taken,
-                     const char *text)
+void trust_tell_list(void *context, const struct list_news *news)
 {
     struct mountfs *fs = context;
+    const struct crl_info *info = news->info;
     char entries[16], number[2 * CRL_NUMBER_MAX + 1], issued[RFC3339_SIZE], next[RFC3339_SIZE];
+    bool taken = news->decision == REVOCATION_TAKEN;
+    if (news->asker)
+        list_import_hear(fs->list_import, news);
+    if (news->decision == REVOCATION_KNOWN)
+        return;
     snprintf(entries, sizeof entries, "%u", info->entries);
     hex_encode(info->number, info->number_size, number);
     rfc3339_format(info->issued_s, issued);
@@ -29,21 +35,21 @@ void trust_tell_list(void *context, const char *source, const struct crl_info *i
         .kind = AUDIT_TRUST,
         .result = taken ? AUDIT_OK : AUDIT_FAILED,
         .reason = "revocation_list",
-        .text = taken ? NULL : text,
+        .text = taken ? NULL : news->text,
         .detail = {{"entries", entries},
                    {"issuer", info->issuer},
                    {"next_update", next},
                    {"number", number},
-                   {"source", source},
+                   {"source", news->source},
                    {"this_update", issued}},
     };
     record(fs, &event);
-    /* A copy that is older than what is in force is no trouble. */
-    if (!taken && info->outcome == CRL_REFUSED)
+    /* A copy that is older than what is in force is no trouble, and a person sees what is said. */
+    if (news->decision == REVOCATION_REFUSED && info->outcome == CRL_REFUSED && !news->asker)
         alerts_raise(fs->alerts, ALERT_WARNING, ALERT_TRUST, "revocation list",
                      "See kosekictl crl show; the list before it stays in force.",
                      "A revocation list of %.*s is refused: %.100s", SUBJECT_SHOWN,
-                     info->issuer[0] ? info->issuer : "nobody known", text);
+                     info->issuer[0] ? info->issuer : "nobody known", news->text);
 }
 
 static const char *standing(enum signer_outcome outcome)

@@ -9,8 +9,7 @@
 
 #include "fs/provide.h"
 
-void trust_tell_list(void *context, const char *source, const struct crl_info *info, bool taken,
-                     const char *text);
+void trust_tell_list(void *context, const struct list_news *news);
 void trust_tell_signer(void *context, const struct signer_status *status, bool changed);
 void trust_tell_restated(void *context, const struct cache_entry *entry,
                          const struct signer_judgement *judgement);

@@ -97,6 +97,16 @@ int asking_print(struct asking *asking, const char *rows)
     return status;
 }
 
+bool asking_pending(const struct json *reply, const char *then)
+{
+    int64_t id;
+    if (!json_get_integer(reply, "pending", &id))
+        return false;
+    printf("nothing is done yet: a second person gives \"kosekictl confirm %lld\"%s\n",
+           (long long)id, then);
+    return true;
+}
+
 int asking_usage(const char *text)
 {
     fprintf(stderr, "kosekictl: usage: kosekictl %s\n", text);

@@ -52,6 +52,7 @@ static const char usage_text[] =
     "  trust show                       anchors and signers, until when, and what is known of "
     "them\n"
     "  crl show | crl refresh           revocation lists: state, age, source; fetch them now\n"
+    "  crl import FILE                  hand over revocation lists from a file\n"
     "  alerts [list | ack ID]           what somebody should look at\n"
     "The socket is --socket, else $KOSEKICTL_SOCKET, else " DEFAULT_SOCKET ".\n"
     "Exit: 0 done; 1 refused or failed; 64 usage; 69 no daemon. verify: 0, 1, 2, 64, 66.\n";

@@ -63,17 +63,6 @@ static int set_approval(struct asking *asking, const struct options *options)
     return 0;
 }
 
-/* True if the reply says that a second person must confirm first; says so. */
-static bool is_pending(const struct json *reply, const char *then)
-{
-    int64_t id;
-    if (!json_get_integer(reply, "pending", &id))
-        return false;
-    printf("nothing is done yet: a second person gives \"kosekictl confirm %lld\"%s\n",
-           (long long)id, then);
-    return true;
-}
-
 static int print_reply(const struct asking *asking, const struct json *reply)
 {
     void *cursor = NULL;
@@ -114,7 +103,7 @@ int kosekictl_export(struct asking *asking, int argc, char **argv)
     asking->fds[0] = fd;
     asking->fd_count = 1;
     _cleanup_json_ struct json *reply = asking_send(asking, &status);
-    bool pending = reply && is_pending(reply, ", then you give this command again");
+    bool pending = reply && asking_pending(reply, ", then you give this command again");
     if (!reply || pending) {
         unlink(options.to);
         return reply ? EX_TEMPFAIL : status;
@@ -228,7 +217,7 @@ int kosekictl_rotate_key(struct asking *asking, int argc, char **argv)
     _cleanup_json_ struct json *reply = asking_send(asking, &status);
     if (!reply)
         return status;
-    if (is_pending(reply, ""))
+    if (asking_pending(reply, ""))
         return EX_TEMPFAIL;
     print_reply(asking, reply);
     return options.destroy_old ? destroy_old(options.config) : 0;

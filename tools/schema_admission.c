@@ -1,14 +1,13 @@
 /* See tools/schema_admission.h. */
 #include "tools/schema_admission.h"
 
+#include "tools/input_file.h"
 #include "verify/schema_worker.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 _printf_(3, 4) static int fault(char *ret_text, int r, const char *format, ...)
 {
@@ -18,6 +17,8 @@ _printf_(3, 4) static int fault(char *ret_text, int r, const char *format, ...)
     va_end(arguments);
     return r;
 }
+
+_Static_assert((int)INPUT_FILE_TEXT_SIZE <= (int)SCHEMA_TEXT_SIZE, "the reason fits");
 
 struct schema_admission *schema_admission_new(void)
 {
@@ -30,28 +31,6 @@ struct schema_admission *schema_admission_free(struct schema_admission *admissio
         buffer_done(&admission->contents[i]);
     free(admission);
     return NULL;
-}
-
-static int read_content(const char *path, size_t size_max, struct buffer *content, char *ret_text)
-{
-    uint8_t part[16384];
-    struct stat status;
-    ssize_t size;
-    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0 || fstat(fd, &status) < 0)
-        return fault(ret_text, -errno, "%s: %s", path, strerror(errno));
-    if (!S_ISREG(status.st_mode))
-        return fault(ret_text, -EINVAL, "%s is not a regular file", path);
-    buffer_init(content, size_max);
-    while ((size = read(fd, part, sizeof part)) > 0) {
-        int r = buffer_append(content, part, (size_t)size);
-        if (r == -EMSGSIZE)
-            return fault(ret_text, -EFBIG, "%s: a schema has at most %d bytes", path,
-                         SCHEMA_BYTES_MAX);
-        if (r < 0)
-            return fault(ret_text, r, "%s: %s", path, strerror(-r));
-    }
-    return size < 0 ? fault(ret_text, -errno, "%s: %s", path, strerror(errno)) : 0;
 }
 
 static int check_name(const struct schema_admission *admission, const char *name, char *ret_text)
@@ -79,7 +58,7 @@ static int read_one(struct schema_admission *admission, const char *path, size_t
     size_t index = admission->count++;
     struct buffer *content = &admission->contents[index];
     struct schema_file *file = &admission->manifest.files[index];
-    r = read_content(path, SCHEMA_BYTES_MAX - *total, content, ret_text);
+    r = input_file_read(path, SCHEMA_BYTES_MAX - *total, content, ret_text);
     if (r < 0)
         return r;
     r = sha256(content->data, content->size, digest);
