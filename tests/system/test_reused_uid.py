@@ -9,9 +9,10 @@ import json
 import os
 import pathlib
 import subprocess
+import unittest
 
 import testbed
-from system.scene import GOOD, GOOD_G4, SystemTest, work_directory
+from system.scene import GOOD, GOOD_G4, SystemTest, needs_root, work_directory
 
 CLONE_NEWNS = 0x00020000
 SATO, MORI, LATER = 62401, 62402, 62403
@@ -29,6 +30,10 @@ class ReusedUids(SystemTest):
 
     @classmethod
     def setUpClass(cls):
+        needs_root()
+        if subprocess.run(["mountpoint", "-q", "/"]).returncode:
+            raise unittest.SkipTest("/ is no mount point (a chroot): a namespace of mounts begins "
+                                    "outside of it")
         cls.etc = work_directory() / "reused-uid-etc"
         subprocess.run(["rm", "-rf", cls.etc], check=True)
         cls.etc.parent.mkdir(parents=True, exist_ok=True)

@@ -21,10 +21,12 @@ static inline int scratch_open(void **state)
     struct scratch *scratch = calloc(1, sizeof *scratch);
     if (!scratch)
         return -1;
+    /* tests/run.py names a place whose path is short enough for sockets. */
+    const char *place = getenv("TMPDIR");
     char here[PATH_MAX / 4];
-    if (!getcwd(here, sizeof here))
+    if (!place && !(place = getcwd(here, sizeof here)))
         return -1;
-    snprintf(scratch->path, sizeof scratch->path, "%s/scratch-XXXXXX", here);
+    snprintf(scratch->path, sizeof scratch->path, "%s/scratch-XXXXXX", place);
     *state = scratch;
     return mkdtemp(scratch->path) ? 0 : -1;
 }
