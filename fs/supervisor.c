@@ -123,16 +123,17 @@ static void advance(struct supervisor *supervisor)
     const struct child *mount = rooms_find(&supervisor->rooms, ROOM_MOUNT, 0);
     if (supervisor->ending)
         return;
+    /* One that was rejected after its ready, or closed the channel, is about to end. */
+    bool mount_ready = mount->state == CHILD_READY && mount->room_fd >= 0;
     if (supervisor->phase == PHASE_ROOMS && rooms_all_ready(&supervisor->rooms)) {
         begin_mount_room(supervisor);
-    } else if (supervisor->phase == PHASE_MOUNT && mount->state == CHILD_READY &&
-               supervisor->task->attempt) {
+    } else if (supervisor->phase == PHASE_MOUNT && mount_ready && supervisor->task->attempt) {
         supervisor_end(supervisor, 0);
-    } else if (supervisor->phase == PHASE_MOUNT && mount->state == CHILD_READY) {
+    } else if (supervisor->phase == PHASE_MOUNT && mount_ready) {
         supervisor_mount(supervisor);
         if (!supervisor->ending)
             begin_probe(supervisor);
-    } else if (supervisor->phase == PHASE_PROBE && supervisor->probe_pid == 0) {
+    } else if (supervisor->phase == PHASE_PROBE && supervisor->probe_pid == 0 && mount_ready) {
         begin_running(supervisor);
     }
 }

@@ -426,7 +426,7 @@ class Replacement(SupervisorTest):
                 self.place = Place()
                 self.place.behave("mount", words)
                 self.place.start(wait=False)
-                self.assertEqual(self.place.end(), 1)
+                self.assertEqual(self.place.end(), 1, self.place.text())
                 self.assertIn(f"kosekifs-mount sent {text}; it is ended", self.place.text())
                 self.assertNothingLeft()
 
