@@ -79,9 +79,10 @@ struct cache *cache_close(struct cache *cache);
  * they still are when another store takes its place, as a file handle kept by NFS must be. */
 uint32_t cache_generation(const struct cache *cache);
 
-/* Wipes the data keys and the entries that are kept in clear. The next read unwraps its key anew.
- * Any thread. */
-void cache_forget_keys(struct cache *cache);
+/* Wipes the data keys and the entries that are kept in clear; the next read unwraps its key anew.
+ * Whether keys are kept from then on is said by `keep`: until it is true again, each is wiped after
+ * its use. Any thread. */
+void cache_keep_keys(struct cache *cache, bool keep);
 
 enum cache_state {
     CACHE_KNOWN = 0, /* seen at the link system, not fetched */

@@ -18,7 +18,8 @@ struct place {
 struct data_keys {
     pthread_mutex_t lock;
     uint64_t epoch; /* lock, as all below */
-    uint16_t free;  /* first free place */
+    bool keeps_none;
+    uint16_t free; /* first free place */
     uint16_t newest, oldest;
     uint16_t buckets[BUCKET_COUNT]; /* first of each chain */
     struct place places[DATA_KEYS_MAX];
@@ -139,7 +140,7 @@ void data_keys_add(struct data_keys *keys, uint64_t epoch, uint32_t slot, uint64
                    const struct data_key *key)
 {
     pthread_mutex_lock(&keys->lock);
-    if (epoch == keys->epoch && *find_link(keys, slot, generation) == NONE) {
+    if (epoch == keys->epoch && !keys->keeps_none && *find_link(keys, slot, generation) == NONE) {
         if (keys->free == NONE) {
             const struct place *oldest = &keys->places[keys->oldest];
             release(keys, find_link(keys, oldest->slot, oldest->generation));
@@ -168,10 +169,11 @@ void data_keys_drop(struct data_keys *keys, uint32_t slot, uint64_t generation)
     pthread_mutex_unlock(&keys->lock);
 }
 
-void data_keys_forget(struct data_keys *keys)
+void data_keys_forget(struct data_keys *keys, bool keep)
 {
     pthread_mutex_lock(&keys->lock);
     keys->epoch++;
+    keys->keeps_none = !keep;
     while (keys->oldest != NONE) {
         const struct place *oldest = &keys->places[keys->oldest];
         release(keys, find_link(keys, oldest->slot, oldest->generation));

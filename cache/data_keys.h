@@ -31,7 +31,7 @@ uint64_t data_keys_epoch(struct data_keys *keys);
 void data_keys_add(struct data_keys *keys, uint64_t epoch, uint32_t slot, uint64_t generation,
                    const struct data_key *key);
 void data_keys_drop(struct data_keys *keys, uint32_t slot, uint64_t generation);
-/* Drops all. */
-void data_keys_forget(struct data_keys *keys);
+/* Drops all; `keep`: what is added later is kept again. */
+void data_keys_forget(struct data_keys *keys, bool keep);
 
 #endif

@@ -147,9 +147,9 @@ int cache_open(const struct cache_settings *settings, char *ret_message, struct 
     return 0;
 }
 
-void cache_forget_keys(struct cache *cache)
+void cache_keep_keys(struct cache *cache, bool keep)
 {
-    data_keys_forget(cache->data_keys);
+    data_keys_forget(cache->data_keys, keep);
     warm_entries_forget_all(cache->warm_entries);
 }
 

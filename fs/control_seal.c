@@ -94,10 +94,9 @@ void seal_apply(struct mountfs *fs)
     delivery_review(fs->delivery, bounds_block, &bounds);
     delivery_settle(fs->delivery);
     delivery_walk(fs->delivery, drop_blocked, &bounds);
-    if (seals_cover_all(fs->seals)) {
-        cache_forget_keys(fs->cache);
+    cache_keep_keys(fs->cache, !seals_cover_all(fs->seals));
+    if (seals_cover_all(fs->seals))
         drop_all_pages(&bounds);
-    }
     free(bounds.list);
 }
 
@@ -213,6 +212,7 @@ struct json *control_unseal(const struct control_call *call, bool *ret_later)
         return control_reply_error("still sealed, though a restart may not find it: %s",
                                    strerror(-error));
     seal_apply(call->fs);
+    provide_unsealed(call->fs->provide);
     tell(call, &seal, "unsealed");
     return control_reply_ok();
 }

@@ -48,6 +48,7 @@ struct flight {
     struct cache_entry entry; /* LOOKUP: what HEAD said; CONTENT: as it was at the start */
     bool anew;                /* content is stored; only verified again */
     bool scan;                /* with anew: scanned for malware again as well */
+    bool scan_after;          /* once it has landed: all was to be scanned meanwhile */
     bool background;          /* begun by step_reverify(), for nobody in particular */
     int memfd;
     uint64_t reserved; /* of provide's body_bytes */

@@ -75,6 +75,8 @@ void step_land(struct provide *provide, struct flight *flight, int error, const 
     step_leave_place(provide, flight);
     count_out(provide, flight->waiters, NULL);
     TAILQ_INSERT_TAIL(&provide->landed, flight, queued);
+    if (flight->scan_after && !provide->ending)
+        step_scan_landed(provide, flight);
 }
 
 static void tell(struct waiter *waiter, const struct outcome *outcome)
@@ -306,6 +308,14 @@ void provide_reverify(struct provide *provide)
     provide->reverify_cursor = 0;
 }
 
+void provide_unsealed(struct provide *provide)
+{
+    provide_lock(provide);
+    provide_reverify(provide);
+    provide_unlock(provide);
+    provide_wake(provide);
+}
+
 /* --- loop ------------------------------------------------------------------------------------- */
 
 static bool reverify_due(const struct provide *provide)
@@ -363,8 +373,13 @@ static void drop_abandoned(struct flight *flight, void *context)
 /* False: later, when there is room or memory. */
 static bool reverify_entry(struct provide *provide, const struct cache_entry *entry)
 {
-    if ((memory_equal(entry->trust_generation, provide->trust, SHA256_SIZE) && !provide->rescan) ||
-        flights_find(provide->flights, FLIGHT_CONTENT, &entry->name))
+    bool wanted =
+        provide->rescan || (!memory_equal(entry->trust_generation, provide->trust, SHA256_SIZE) &&
+                            !provide->listener.sealed(provide->listener.context, &entry->name));
+    struct flight *under_way = flights_find(provide->flights, FLIGHT_CONTENT, &entry->name);
+    if (under_way && provide->rescan)
+        under_way->scan_after = true;
+    if (!wanted || under_way)
         return true;
     if (provide->reverifying == REVERIFY_AT_ONCE)
         return false;

@@ -77,6 +77,8 @@ struct provide_listener {
      * id; a negative errno: it cannot be asked. Under the lock, so it may only take the request;
      * memfd stays provide's. */
     int (*scan)(void *context, uint64_t id, const struct certname *name, int memfd);
+    /* Nobody may read it now, so it is not decrypted just to be verified anew either. Any lock. */
+    bool (*sealed)(void *context, const struct certname *name);
     /* A document twice cost a verifying process its life. */
     void (*undecidable)(void *context, const char *reason);
     /* A verifying process is to be replaced in order. */
@@ -191,8 +193,12 @@ _must_use_ int provide_content(struct provide *provide, const struct certname *n
  */
 _must_use_ int provide_rescan(struct provide *provide, const struct certname *name,
                               struct waiter *waiter);
-/* The same of everything, a few at a time. */
+/* The same of everything, a few at a time; of what is under way when it has landed. */
 void provide_rescan_all(struct provide *provide);
+
+/* A seal was taken away: what was not verified anew because of it is looked at again. Any thread.
+ */
+void provide_unsealed(struct provide *provide);
 
 enum provide_scan { PROVIDE_CLEAN, PROVIDE_MALWARE, PROVIDE_UNSCANNED };
 /* What the scan of a flight found; text: the name of it, or why there was none. Any thread. */

@@ -126,6 +126,12 @@ static void on_undecidable(void *context, const char *reason)
     process_alerts_undecidable(fs->alerts, reason);
 }
 
+static bool on_sealed(void *context, const struct certname *name)
+{
+    struct mountfs *fs = context;
+    return seals_cover_everyone(fs->seals, name);
+}
+
 static int64_t on_keep_until(void *context, const struct certname *name, int64_t now_s)
 {
     return upkeep_keep_until(context, name, now_s);
@@ -154,6 +160,7 @@ void provide_news_listener(struct mountfs *fs, struct provide_listener *ret_list
         .measured = on_measured,
         .endpoint = on_endpoint,
         .scan = scanning_scan,
+        .sealed = on_sealed,
         .undecidable = on_undecidable,
         .retire = on_retire,
         .misbehaved = on_misbehaved,

@@ -156,6 +156,8 @@ void provide_worker_deadlines(struct provide *provide, int64_t now_ms);
 
 /* provide_scan.c: malware. True if the flight waits for a scan now, or has landed. */
 bool step_scan(struct provide *provide, struct flight *flight);
+/* What has just landed is scanned, for everything was to be while it was under way. */
+void step_scan_landed(struct provide *provide, const struct flight *flight);
 /* True if the verdict is one that a scan made. */
 bool verdict_says_malware(const struct verdict *verdict);
 /* provide_store_task() under the lock. */

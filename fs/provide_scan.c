@@ -3,6 +3,7 @@
  * what it found makes the verdict TOTAL-FAILED by a check of its own.
  */
 #include "base/clock.h"
+#include "base/log.h"
 #include "fs/errno_table.h"
 #include "fs/provide_private.h"
 
@@ -107,6 +108,14 @@ static int step_rescan(struct provide *provide, const struct certname *name, str
     return 0;
 }
 
+void step_scan_landed(struct provide *provide, const struct flight *flight)
+{
+    int error = step_rescan(provide, &flight->name, NULL);
+    if (error && error != ENOENT)
+        log_error("a certificate that was under way could not be scanned again: %s",
+                  errno_name(error));
+}
+
 int provide_rescan(struct provide *provide, const struct certname *name, struct waiter *waiter)
 {
     provide_lock(provide);
@@ -117,9 +126,17 @@ int provide_rescan(struct provide *provide, const struct certname *name, struct 
     return error;
 }
 
+/* Its scan may have been before what the operator wants to be scanned for. */
+static void mark_under_way(struct flight *flight, void *context)
+{
+    (void)context;
+    flight->scan_after = flight->kind == FLIGHT_CONTENT;
+}
+
 void provide_rescan_all(struct provide *provide)
 {
     provide_lock(provide);
+    flights_walk(provide->flights, mark_under_way, NULL);
     provide->rescan = true;
     provide->reverify_cursor = 0;
     provide_unlock(provide);

@@ -61,6 +61,9 @@ static int store_load(struct provide *provide, struct flight *flight)
     size_t size = 0;
     if (!content)
         return -ENOMEM;
+    if (flight->background && !flight->scan &&
+        provide->listener.sealed(provide->listener.context, &flight->name))
+        return -EPERM;
     int result =
         cache_load(provide->cache, flight->entry.inode, content, flight->entry.size, &size);
     if (result != 0)

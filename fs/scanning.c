@@ -60,7 +60,8 @@ static void on_scanned(void *context, uint64_t id, const struct certname *name,
 static bool on_again(void *context, const struct certname *name)
 {
     struct mountfs *fs = context;
-    return provide_rescan(fs->provide, name, NULL) != ENOENT;
+    return seals_cover_everyone(fs->seals, name) ||
+           provide_rescan(fs->provide, name, NULL) != ENOENT;
 }
 
 int scanning_start(struct mountfs *fs, const struct config_scan *config)

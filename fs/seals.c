@@ -286,6 +286,20 @@ bool seals_cover_all(const struct seals *seals)
     return atomic_load(&seals->all);
 }
 
+bool seals_cover_everyone(struct seals *seals, const struct certname *name)
+{
+    bool covered = false;
+    if (atomic_load(&seals->count) == 0)
+        return false;
+    pthread_rwlock_rdlock(&seals->lock);
+    for (unsigned i = 0; i < atomic_load(&seals->count) && !covered; i++)
+        covered =
+            seals->list[i].scope == SEAL_ALL ||
+            (seals->list[i].scope == SEAL_NAME && strcmp(seals->list[i].subject, name->text) == 0);
+    pthread_rwlock_unlock(&seals->lock);
+    return covered;
+}
+
 static bool covers(const struct seal *seal, uid_t uid, const struct certname *name,
                    const char *affair)
 {

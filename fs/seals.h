@@ -62,6 +62,8 @@ bool seals_next(struct seals *seals, int64_t after, struct seal *ret_seal);
 
 unsigned seals_count(const struct seals *seals);
 bool seals_cover_all(const struct seals *seals);
+/* True if nobody at all may read it. */
+bool seals_cover_everyone(struct seals *seals, const struct certname *name);
 /* True if anything stands between this user and this certificate; an affair of NULL or "" is none.
  */
 bool seals_cover(struct seals *seals, uid_t uid, const struct certname *name, const char *affair);

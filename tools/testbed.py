@@ -371,11 +371,32 @@ class Site:
     def reader(self, uid=61101, groups=(AFFAIR_GROUP,)):
         return Reader(self, uid, groups=groups)
 
+    def start_ctl(self, *arguments):
+        """kosekictl, running."""
+        return subprocess.Popen([self.build / "kosekictl", *map(str, arguments)], text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                env={**os.environ, "KOSEKICTL_SOCKET":
+                                     str(self.directory / "run/control.sock")})
+
     def ctl(self, *arguments, timeout=30):
-        return subprocess.run([self.build / "kosekictl", *map(str, arguments)], timeout=timeout,
-                              capture_output=True, text=True,
-                              env={**os.environ,
-                                   "KOSEKICTL_SOCKET": str(self.directory / "run/control.sock")})
+        with self.start_ctl(*arguments) as process:
+            try:
+                out, errors = process.communicate(timeout=timeout)
+            except BaseException:
+                process.kill()
+                raise
+        return subprocess.CompletedProcess(process.args, process.returncode, out, errors)
+
+    def events(self, **wanted):
+        """The events of the trail whose members have these values; a record that is being written
+        is none yet."""
+        found = []
+        for path in sorted((self.directory / "state" / "audit").glob("trail-*.jsonl")):
+            for line in path.read_text().splitlines(keepends=True):
+                event = json.loads(line)["event"] if line.endswith("\n") else {}
+                if event and all(event.get(key) == value for key, value in wanted.items()):
+                    found.append(event)
+        return found
 
 
 def ini(sections):

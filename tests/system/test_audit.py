@@ -21,15 +21,7 @@ class TrailTest(SystemTest):
         return self.site.directory / "state" / "audit"
 
     def events(self, **wanted):
-        """The events of the trail whose members have these values."""
-        found = []
-        for path in sorted(self.trail.glob("trail-*.jsonl")):
-            for line in path.read_text().splitlines(keepends=True):
-                if line.endswith("\n"):
-                    event = json.loads(line)["event"]
-                    if all(event.get(key) == value for key, value in wanted.items()):
-                        found.append(event)
-        return found
+        return self.site.events(**wanted)
 
     def verify(self, *arguments):
         return self.site.ctl("audit", "verify", *arguments)

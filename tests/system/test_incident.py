@@ -64,12 +64,6 @@ class Incident(SystemTest):
             self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
         return (json.loads(pathlib.Path(paths[0]).read_text()), pathlib.Path(paths[1]))
 
-    def records(self):
-        trail = self.site.directory / "state" / "audit"
-        lines = [line for path in sorted(trail.glob("trail-*.jsonl"))
-                 for line in path.read_text().splitlines()]
-        return [json.loads(line)["event"] for line in lines]
-
     def test_intruder_among_normal_traffic(self):
         """He reads 37 certificates, some twice, and is refused others."""
         names = [f"case-{number:03}.pdf" for number in range(60)]
@@ -148,7 +142,7 @@ class Incident(SystemTest):
         self.assertIn("作動停止等発生報告書", path.read_text())
 
     def test_close_asks_for_what_people_write(self):
-        before = len(self.records())
+        before = len(self.site.events())
         number = self.open()
         done = self.incident("close", number, code=1)
         for field in FIELDS:
@@ -162,7 +156,7 @@ class Incident(SystemTest):
         self.assertIn("closed", self.incident("list").stdout)
         _, path = self.report(number)
         self.assertNotIn("未記入", Text(path.read_text()).text)
-        written = [row["detail"] for row in self.records()[before:] if row.get("reason") == "incident"
+        written = [row["detail"] for row in self.site.events()[before:] if row.get("reason") == "incident"
                    and row["detail"].get("incident") == number]
         self.assertEqual([row["action"] for row in written],
                          ["open", *["set"] * len(FIELDS), "close", "report"])

@@ -44,16 +44,6 @@ class RevocationTest(scene.SystemTest):
         testbed.wait_until(lambda: (self.list_in_force(part) or {}).get("number") == number, 30,
                            f"list {number} of {part}: {self.crl()}")
 
-    def audit(self, kind):
-        """The whole records of this kind."""
-        rows = []
-        for path in sorted((self.site.directory / "state" / "audit").glob("trail-*.jsonl")):
-            for line in path.read_text().splitlines(keepends=True):
-                event = json.loads(line)["event"] if line.endswith("\n") else {}
-                if kind in (event.get("kind"), event.get("event")):
-                    rows.append(event)
-        return rows
-
 
 class Holder:
     """A program of a reader that keeps a file open and reads from it when told to."""
@@ -125,7 +115,7 @@ class LaterRevoked(RevocationTest):
                     testbed.wait_until(lambda: holders[reason].read() == "EKEYREVOKED", 10,
                                        "the pages to be dropped")
                     self.assertIn("revoked", self.reader.text(f".kosekifs/why/{before}"))
-                    self.assertTrue([row for row in self.audit("verdict")
+                    self.assertTrue([row for row in self.site.events(kind="verdict")
                                      if row.get("name") == before and row["result"] == "failed"])
         alerts = self.assertOk(self.site.ctl("alerts"))
         self.assertIn("may no longer be trusted", alerts)

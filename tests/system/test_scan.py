@@ -45,11 +45,7 @@ class Scan(SystemTest):
         raise testbed.Trouble(f"{name} has nothing of its own")
 
     def records(self, kind, name):
-        trail = self.site.directory / "state" / "audit"
-        lines = [line for path in sorted(trail.glob("trail-*.jsonl"))
-                 for line in path.read_text().splitlines()]
-        events = [json.loads(line)["event"] for line in lines]
-        return [event for event in events if event["kind"] == kind and event.get("name") == name]
+        return self.site.events(kind=kind, name=name)
 
     def status(self):
         return json.loads(self.site.ctl("--json", "status").stdout)["status"]["scan"]
@@ -170,8 +166,8 @@ class Accepting(Scan):
         self.assertReads(self.reader, "later-4.pdf")
 
 
-class Hostile(SystemTest):
-    """Something else on the socket: whatever it says, nothing passes but a plain OK."""
+class Scripted(SystemTest):
+    """Something else on the socket, which does what the test wants."""
 
     REPLIES = (b"", b"stream: OK", b"OK\0", b"stream: OK \0", b"stream: OKAY\0", b" stream: OK\0",
                b"stream: FOUND\0", b"stream:  FOUND\0", b"stream: \x1b[2J<x> FOUND\0", b"\0",
@@ -184,7 +180,10 @@ class Hostile(SystemTest):
         cls.server.bind(str(cls.path))
         cls.server.listen(8)
         cls.addClassCleanup(cls.server.close)
-        cls.reply = b""
+        cls.reply = b"stream: OK\0"
+        cls.asked = threading.Semaphore(0)
+        cls.may_answer = threading.Event()
+        cls.may_answer.set()
         threading.Thread(target=cls.serve, daemon=True).start()
         cls.settings = {"scan.clamd": cls.path, "scan.timeout": "2s"}
         super().configure()
@@ -199,9 +198,11 @@ class Hostile(SystemTest):
             with peer:
                 while not peer.recv(65536).endswith(b"\0\0\0\0"):
                     pass
+                cls.asked.release()
+                cls.may_answer.wait()
                 peer.sendall(cls.reply)
 
-    def test_replies(self):
+    def test_nothing_passes_but_a_plain_ok(self):
         for number, reply in enumerate(self.REPLIES):
             with self.subTest(reply[:40]):
                 type(self).reply = reply
@@ -213,6 +214,24 @@ class Hostile(SystemTest):
         type(self).reply = b"stream: OK\0"
         self.serve_copy("plain.pdf")
         self.assertReads(self.reader, "plain.pdf")
+
+    def test_all_includes_what_is_under_way(self):
+        """Its scan began before `scan --all` came, perhaps with older signatures."""
+        self.serve_copy("under-way.pdf")
+        self.assertReads(self.reader, "under-way.pdf")
+        while self.asked.acquire(blocking=False):
+            pass
+        self.may_answer.clear()
+        try:
+            one = self.site.start_ctl("scan", "under-way.pdf")
+            self.assertTrue(self.asked.acquire(timeout=20))
+            self.assertEqual(self.site.ctl("scan", "--all").returncode, 0)
+        finally:
+            self.may_answer.set()
+        _, errors = one.communicate(timeout=20)
+        self.assertEqual(one.returncode, 0, errors)
+        testbed.wait_until(lambda: len(self.site.events(kind="scan", name="under-way.pdf")) == 3,
+                           20, "the second scan")
 
 
 if __name__ == "__main__":

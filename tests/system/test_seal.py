@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import time
 import unittest
@@ -95,13 +96,6 @@ class Seals(SystemTest):
             return float(done.stdout.split()[-1]), "SIGBUS"
         last, _, error = done.stdout.decode().splitlines()[-1].partition(" ")
         return float(last), error
-
-    def records(self, kind):
-        trail = self.site.directory / "state" / "audit"
-        lines = [line for path in sorted(trail.glob("trail-*.jsonl"))
-                 for line in path.read_text().splitlines()]
-        return [event for event in (json.loads(line)["event"] for line in lines)
-                if event["kind"] == kind]
 
     def test_nothing_after_it_returned(self):
         """Eight busy readers, by descriptor, by mapping and by opening anew."""
@@ -209,6 +203,43 @@ class Seals(SystemTest):
         done = self.site.ctl("export", GOOD_G4, "--to", out, "--reason", "x", "--approver", "y")
         self.assertEqual(done.returncode, 0, done.stderr)
 
+    def newer_trust(self, number):
+        """The same anchors in one file more: all that is stored has to be verified again."""
+        official = self.samples / "signing" / "official.pem"
+        again = [str(shutil.copy(official, self.site.directory / f"again-{n}.pem"))
+                 for n in range(number)]
+        super().configure(**{"trust.anchors": " ".join([str(official), *again])})
+        before = self.verify_status()["trust_generation"]
+        self.site.daemon.send_signal(signal.SIGHUP)
+        testbed.wait_until(lambda: self.verify_status()["trust_generation"] != before, 20,
+                           "the new trust")
+
+    def verify_status(self):
+        return json.loads(self.ask(OPERATOR, "status")[1])["status"]["verify"]
+
+    def verdicts(self, name):
+        return len(self.site.events(kind="verdict", name=name))
+
+    def test_new_trust_leaves_sealed_content_alone(self):
+        """It is not decrypted to be verified anew, until it may be read again."""
+        before = self.verdicts(GOOD), self.verdicts(GOOD_G4)
+        self.seal("--name", GOOD)
+        self.newer_trust(1)
+        testbed.wait_until(lambda: self.verdicts(GOOD_G4) > before[1], 20, "the others' turn")
+        self.assertReads(self.other, GOOD_G4)
+        self.assertEqual(self.verdicts(GOOD), before[0])
+        self.seal()
+        self.newer_trust(2)
+        self.unseal(self.seals()[1]["id"])
+        self.unseal(self.seals()[0]["id"])
+        testbed.wait_until(lambda: self.verdicts(GOOD) > before[0], 20, "its turn")
+        self.assertReads(self.reader, GOOD)
+        rows = [(event["kind"], event.get("name")) for event in self.site.events()]
+        sealed_all = max(i for i, (kind, _) in enumerate(rows) if kind == "seal")
+        unsealed = min(i for i, (kind, _) in enumerate(rows)
+                       if kind == "unseal" and i > sealed_all)
+        self.assertNotIn("verdict", [kind for kind, _ in rows[sealed_all:unsealed]])
+
     def test_a_fetch_under_way(self):
         """What is being fetched when the seal comes is not given out."""
         self.serve_copy("slow-seal.pdf")
@@ -232,7 +263,7 @@ class Seals(SystemTest):
         self.assertFails(self.reader, GOOD, "EPERM")
         self.assertEqual(self.ask(OTHER_APPROVER, "confirm", pending)[0], 0)
         self.assertReads(self.reader, GOOD)
-        seal, unseal = self.records("seal")[-1], self.records("unseal")[-1]
+        seal, unseal = self.site.events(kind="seal")[-1], self.site.events(kind="unseal")[-1]
         self.assertEqual(seal["detail"]["asked_by"], str(OPERATOR))
         self.assertEqual(unseal["detail"]["asked_by"], str(APPROVER))
         self.assertEqual(unseal["uid"], OTHER_APPROVER)

@@ -165,16 +165,11 @@ class Killed(SystemTest):
         size = (self.site.served / "crowd.pdf").stat().st_size
         out = self.assertOk(self.reader.finish(process))
         self.assertEqual(out.split(), [str(size).encode()] * 300)
-        opens = [event["request"] for event in self.trail() if event["kind"] == "open"]
+        opens = [event["request"] for event in self.site.events(kind="open")]
         self.assertEqual(len(opens), len(set(opens)), "recorded twice")
 
     def metrics(self):
         return self.reader.text(".kosekifs/metrics") or ""
-
-    def trail(self):
-        return [json.loads(line)["event"]
-                for path in (self.site.directory / "state/audit").glob("trail-*.jsonl")
-                for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
 
     HOLDER = r"""
 import json, os, sys

@@ -46,10 +46,7 @@ class TokenTest(SystemTest):
 
     def key_records(self):
         """The details of all records of key use in the trail."""
-        trail = sorted((self.site.directory / "state" / "audit").glob("trail-*.jsonl"))
-        events = (json.loads(line)["event"] for path in trail
-                  for line in path.read_text().splitlines())
-        return [event["detail"] for event in events if event["kind"] == "key"]
+        return [event["detail"] for event in self.site.events(kind="key")]
 
 
 class Rate(TokenTest):

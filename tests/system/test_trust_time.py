@@ -238,4 +238,4 @@ class Simulated(SimulatedTime):
         self.restart(0)
         testbed.wait_until(lambda: "was " in self.site.ctl("alerts").stdout and
                            "clock behind" in self.site.ctl("alerts").stdout, 20, "the alert")
-        self.assertTrue([row for row in self.audit("clock") if row.get("reason") == "behind"])
+        self.assertTrue(self.site.events(kind="clock", reason="behind"))

@@ -47,7 +47,7 @@ static void test_names_get_lasting_numbers(void **state)
     for (unsigned i = 0; i < 2; i++) { /* the second time from memory, then from the disk again */
         assert_int_equal(cache_find_inode(store.cache, second.inode, &again), 0);
         assert_memory_equal(&again, &second, sizeof again);
-        cache_forget_keys(store.cache);
+        cache_keep_keys(store.cache, true);
     }
 
     /* News of a known name: number and first sight stay. */
@@ -477,6 +477,26 @@ static void test_keys_process_away(void **state)
     assert_int_equal(store.ring.unwrapped, 2);
 }
 
+/* Under a seal of everything each key is wiped after its use. */
+static void test_keys_are_not_kept(void **state)
+{
+    (void)state;
+    struct certname name = name_number(0);
+    assert_int_equal(store_admit(&store, &name, 100, 0, NULL), 0);
+    cache_keep_keys(store.cache, false);
+    unsigned before = store.ring.unwrapped;
+    assert_int_equal(store_check(&store, &name, 100, 0), 0);
+    unsigned once = store.ring.unwrapped - before;
+    assert_true(once > 0);
+    assert_int_equal(store_check(&store, &name, 100, 0), 0);
+    assert_int_equal(store.ring.unwrapped - before, 2 * once);
+    cache_keep_keys(store.cache, true);
+    assert_int_equal(store_check(&store, &name, 100, 0), 0);
+    before = store.ring.unwrapped;
+    assert_int_equal(store_check(&store, &name, 100, 0), 0);
+    assert_int_equal(store.ring.unwrapped, before);
+}
+
 /* More certificates than keys are kept in memory. */
 static void test_many(void **state)
 {
@@ -521,6 +541,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_lists_what_is_stored, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_quota, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_keys_process_away, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_keys_are_not_kept, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_many, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
