@@ -11,6 +11,7 @@
 #include "fs/control_fetch.h"
 #include "fs/control_inventory.h"
 #include "fs/control_keep.h"
+#include "fs/control_link.h"
 #include "fs/control_purge.h"
 #include "fs/control_incident.h"
 #include "fs/control_reload.h"
@@ -368,6 +369,7 @@ static const struct command {
     {"ack", ACCESS_OPERATOR, command_ack},
     {"fetch", ACCESS_OPERATOR, control_fetch},
     {"progress", ACCESS_OPERATOR, control_progress},
+    {"link-test", ACCESS_OPERATOR, control_link_test},
     {"grant", ACCESS_OPERATOR, command_grant},
     {"revoke", ACCESS_OPERATOR, command_revoke},
     {"purge", ACCESS_OPERATOR | ACCESS_APPROVER, control_purge},

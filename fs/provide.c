@@ -243,6 +243,7 @@ struct provide *provide_free(struct provide *provide)
         pthread_join(provide->store_thread, NULL);
     }
     provide_partials_free(provide);
+    provide_link_test_free(provide);
     while (provide->flights && flights_count(provide->flights) > 0) {
         struct flight *flight = NULL;
         provide_lock(provide);
@@ -338,6 +339,8 @@ unsigned provide_pollfds(struct provide *provide, struct pollfd fds[PROVIDE_POLL
     *ret_timeout_ms = reverify_due(provide) ? 0 : flights_count(provide->flights) ? TICK_MS : -1;
     provide_unlock(provide);
     int64_t look_ms = provide_trust_look(provide);
+    int64_t test_ms = provide_link_test_look(provide, clock_monotonic_ms());
+    look_ms = test_ms < look_ms ? test_ms : look_ms;
     if (*ret_timeout_ms < 0 || look_ms < *ret_timeout_ms)
         *ret_timeout_ms = (int)look_ms;
     return count;

@@ -217,6 +217,19 @@ struct store_task {
 };
 void provide_store_task(struct provide *provide, struct store_task *task);
 
+/* One address of the link system tried step by step (transport/link_steps.h), one test at a time.
+ * Nothing of it is stored, served or counted. */
+enum { PROVIDE_LINK_TEST_MS = 2 * 60 * 1000 };
+struct provide_link_test {
+    /* From the loop thread, once; `failure` says why there are no steps, NULL: there are. */
+    void (*complete)(struct provide_link_test *test, const char *failure);
+    struct link_step steps[LINK_STEP_COUNT];
+};
+/* Without a name (NULL) nothing is asked for. -EBUSY: another one is under way; -ENOTCONN, -EAGAIN,
+ * -EPIPE: kosekifs-link cannot be asked. Any thread. */
+_must_use_ int provide_link_test(struct provide *provide, unsigned endpoint,
+                                 const struct certname *name, struct provide_link_test *test);
+
 /* Forgets what the link system said of the name lately. */
 void provide_forget(struct provide *provide, const struct certname *name);
 

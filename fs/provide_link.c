@@ -309,6 +309,7 @@ void step_link_lost(struct provide *provide)
 {
     cleanup_close(&provide->link_fd);
     provide->link_fd = -1;
+    provide->link_test_lost = provide->link_test != NULL;
     flights_walk(provide->flights, requeue_from_link, provide);
 }
 
@@ -383,6 +384,10 @@ void provide_on_link(struct provide *provide)
             return;
         if (result == 0 && event.kind == LINK_DONE && event.id >= LIST_FETCH_ID) {
             provide_list_fetched(provide, &event);
+            continue;
+        }
+        if (result == 0 && (event.kind == LINK_STEP || event.id >= LINK_TEST_ID)) {
+            provide_link_tested(provide, &event);
             continue;
         }
         if (result == 0 && event.kind == LINK_DONE)

@@ -88,6 +88,10 @@ struct provide {
     uint64_t at_link, large_at_link; /* fetches under way */
     uint64_t lookups_at_link;
     struct link_meter meter;
+    struct provide_link_test *link_test; /* under way */
+    uint64_t link_tests;                 /* so far */
+    int64_t link_test_until_ms;
+    bool link_test_lost; /* the process that was to make it has gone */
     uint64_t body_bytes; /* in memory files, or soon */
     struct worker workers[VERIFY_WORKER_MAX];
     uint8_t trust[SHA256_SIZE];
@@ -128,6 +132,13 @@ bool step_link_late(struct provide *provide, int64_t now_ms);
 /* The process is gone: its flights wait for the next one, each until its waiters' deadlines. */
 void step_link_lost(struct provide *provide);
 void provide_on_link(struct provide *provide); /* without the lock */
+
+/* provide_link_test.c; without the lock. An event of a test; milliseconds until it is given up
+ * (INT64_MAX: there is none); the end. */
+#define LINK_TEST_ID ((uint64_t)1 << 61) /* ids of certificates count from 1 */
+void provide_link_tested(struct provide *provide, const struct link_event *event);
+int64_t provide_link_test_look(struct provide *provide, int64_t now_ms);
+void provide_link_test_free(struct provide *provide);
 
 /* provide_partial.c: beginnings of bodies. */
 /* Stores what has come of a body that is under way, or gives up its place. */

@@ -32,6 +32,7 @@ static const char usage_text[] =
     "  why NAME                         why the last attempt at a certificate failed\n"
     "  fetch [--again] [--wait] ID... | --from FILE   fetch and verify now\n"
     "  firewall [nftables | systemd]    rules that let through what the link needs\n"
+    "  link test [ADDRESS] [--name NAME]   try the link system step by step\n"
     "  access explain USER NAME         why a user may read a certificate, or not\n"
     "  grants | grant | revoke          rights to single certificates\n"
     "  scan NAME ... | --all            verify and scan for malware once more\n"
@@ -55,7 +56,8 @@ static const char usage_text[] =
     "  crl import FILE                  hand over revocation lists from a file\n"
     "  alerts [list | ack ID]           what somebody should look at\n"
     "The socket is --socket, else $KOSEKICTL_SOCKET, else " DEFAULT_SOCKET ".\n"
-    "Exit: 0 done; 1 refused or failed; 64 usage; 69 no daemon. verify: 0, 1, 2, 64, 66.\n";
+    "Exit: 0 done; 1 refused or failed; 64 usage; 69 no daemon. verify: 0, 1, 2, 64, 66.\n"
+    "link test: 0 well; 1 a step failed; 2 warnings.\n";
 
 int main(int argc, char **argv)
 {

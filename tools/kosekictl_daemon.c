@@ -7,6 +7,7 @@
 #include "tools/control_client.h"
 #include "tools/kosekictl_backup.h"
 #include "tools/kosekictl_keep.h"
+#include "tools/kosekictl_link.h"
 #include "tools/kosekictl_reload.h"
 #include "tools/kosekictl_scan.h"
 #include "tools/kosekictl_revocation.h"
@@ -184,6 +185,7 @@ static const struct {
     {"rotate-key", kosekictl_rotate_key},
     {"trust", kosekictl_show_trust},
     {"crl", kosekictl_show_crl},
+    {"link", kosekictl_link},
 };
 
 int kosekictl_daemon(const struct kosekictl_options *options, int argc, char **argv)

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import threading
+import time
 from email.utils import formatdate
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\.(pdf|xml)")
@@ -19,7 +20,8 @@ class Fault:
 
     KEYS = set("""name method from times status retry_after delay cut_after how stall_after
         stall_seconds rate flip truncate extra length chunked gzip etag weak etag_changes etag_lies
-        wrong_range total_lies ignore_range headers remove raw hang_up""".split())
+        wrong_range total_lies ignore_range headers remove raw hang_up
+        clock""".split())
 
     def __init__(self, rule):
         unknown = set(rule) - self.KEYS
@@ -213,7 +215,7 @@ class Answer:
             return self.rule["raw"].encode("latin-1")
         removed = {name.lower() for name in self.rule.get("remove", [])}
         lines = [f"HTTP/1.1 {self.status} {PHRASES.get(self.status, 'Status')}",
-                 f"Date: {formatdate(usegmt=True)}"]
+                 f"Date: {formatdate(time.time() + self.rule.get('clock', 0), usegmt=True)}"]
         lines += [f"{name}: {value}" for name, value in self.lines if name.lower() not in removed]
         if not keep:
             lines.append("Connection: close")

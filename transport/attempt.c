@@ -192,7 +192,7 @@ static CURLcode attempt_set_callbacks(struct attempt *attempt)
     return CURLE_OK;
 }
 
-static CURLcode attempt_set_method(CURL *easy, enum link_method method)
+CURLcode attempt_set_method(CURL *easy, enum link_method method)
 {
     if (method == LINK_METHOD_HEAD)
         ATTEMPT_SET(CURLOPT_NOBODY, 1L);
@@ -369,16 +369,8 @@ static enum attempt_end attempt_classify(const struct attempt *attempt, CURLcode
 
 static void attempt_unsigned_detail(const struct attempt *attempt, char detail[LINK_DETAIL_MAX])
 {
-    int error = attempt->setting->channel->last_error;
     link_detail_set(detail, "kosekifs-keys did not sign the TLS handshake: %s",
-                    error == -EPERM       ? "it refuses"
-                    : error == -EHOSTDOWN ? "it is not running"
-                    : error == -ETIMEDOUT ? "it does not answer"
-                    : error == -EBADMSG   ? "its answer makes no sense"
-                    : error == -EBUSY     ? "too many signatures in a short time"
-                    : error == -ENODEV    ? "the token with the key is not there"
-                    : error == -EACCES    ? "no login to the token with the key"
-                                          : strerror(-error));
+                    sign_channel_reason(attempt->setting->channel));
 }
 
 void attempt_outcome(const struct attempt *attempt, CURLcode code,

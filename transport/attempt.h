@@ -66,6 +66,8 @@ struct attempt *attempt_free(struct attempt *attempt);
 _must_use_ CURLcode attempt_set_surroundings(const struct attempt_setting *setting,
                                              const struct endpoint *endpoint, CURL *easy);
 
+_must_use_ CURLcode attempt_set_method(CURL *easy, enum link_method method);
+
 /* The list for attempt_setting.resolve; *ret_list is NULL if there is nothing in it. -ENOMEM. */
 _must_use_ int attempt_resolve_list(const struct config_link *config,
                                     const struct endpoints *endpoints,

@@ -20,6 +20,18 @@ int link_client_request_list(int fd, uint64_t id, const char *url, uint32_t time
     return ipc_send(fd, LINK_LIST, id, &request, sizeof request, &memfd, 1);
 }
 
+int link_client_test(int fd, uint64_t id, unsigned endpoint, const struct certname *name,
+                     uint32_t timeout_ms)
+{
+    struct link_test_request request;
+    memset(&request, 0, sizeof request);
+    request.endpoint = endpoint;
+    request.timeout_ms = timeout_ms;
+    if (name)
+        request.name = *name;
+    return ipc_send(fd, LINK_TEST, id, &request, sizeof request, NULL, 0);
+}
+
 int link_client_cancel(int fd, uint64_t id)
 {
     return ipc_send(fd, LINK_CANCEL, id, NULL, 0, NULL, 0);

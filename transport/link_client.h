@@ -14,6 +14,7 @@
 
 #include "base/certname.h"
 #include "base/cleanup.h"
+#include "transport/link_steps.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -87,6 +88,7 @@ enum link_event_kind {
     LINK_PROGRESS,
     LINK_DONE,
     LINK_ENDPOINT, /* `endpoint`, number `id` of them */
+    LINK_STEP,     /* `step` of a test; its LINK_DONE follows the last one */
 };
 
 struct link_event {
@@ -101,6 +103,7 @@ struct link_event {
     int64_t date_s;               /* Last-Modified, else Date, else 0 */
     char detail[LINK_DETAIL_MAX]; /* one line for the operator: what went wrong */
     struct link_endpoint_state endpoint;
+    struct link_step step;
 };
 
 /* Sends a request. memfd is for GET, else -1; it stays the caller's. -EAGAIN, -EPIPE as ipc_send().
@@ -112,6 +115,11 @@ _must_use_ int link_client_request(int fd, uint64_t id, const struct link_reques
 enum { LINK_LIST_URL_MAX = 256 };
 _must_use_ int link_client_request_list(int fd, uint64_t id, const char *url, uint32_t timeout_ms,
                                         int memfd);
+/* Has address number `endpoint` tried, one such test at a time; answered by a LINK_STEP for each
+ * step and one LINK_DONE. Without a name (NULL) there is nothing to ask for, and it ends with the
+ * handshake. Returns as above. */
+_must_use_ int link_client_test(int fd, uint64_t id, unsigned endpoint, const struct certname *name,
+                                uint32_t timeout_ms);
 /* No answer but LINK_DONE with LINK_CANCELLED, unless another was already under way. */
 _must_use_ int link_client_cancel(int fd, uint64_t id);
 /* Receives one event; IPC_CLOSED, -EAGAIN, -EBADMSG as ipc_receive(); every field is checked. */

@@ -14,6 +14,7 @@
 #include "base/room.h"
 #include "transport/attempt.h"
 #include "transport/link_message.h"
+#include "transport/link_test.h"
 #include "transport/list_get.h"
 #include "transport/mount_channel.h"
 #include "transport/pace.h"
@@ -35,6 +36,7 @@ struct link_loop {
     struct sign_channel *channel; /* to kosekifs-keys */
     struct mount_channel mount;
     struct list_gets lists;
+    struct link_test test;
     struct transfer_table table;
     int64_t due_ms;
 };
@@ -306,7 +308,8 @@ static void loop_collect(struct link_loop *loop)
         struct transfer *transfer = NULL;
         struct attempt_outcome outcome;
         if (message->msg == CURLMSG_DONE &&
-            list_gets_ended(&loop->lists, message->easy_handle, message->data.result))
+            (list_gets_ended(&loop->lists, message->easy_handle, message->data.result) ||
+             link_test_ended(&loop->test, message->easy_handle, message->data.result)))
             continue;
         if (message->msg != CURLMSG_DONE ||
             curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer) != CURLE_OK)
@@ -321,6 +324,7 @@ static void loop_abandon(struct link_loop *loop)
 {
     mount_channel_done(&loop->mount);
     list_gets_abandon(&loop->lists);
+    link_test_abandon(&loop->test);
     unsigned bucket = 0;
     struct transfer *transfer = NULL;
     while ((transfer = transfer_table_next(&loop->table, &bucket, transfer))) {
@@ -426,14 +430,17 @@ int link_loop_run(struct link_loop *loop)
         loop_read_mount(loop);
         loop_check_due(loop, clock_monotonic_ms());
         loop_start_ready(loop, clock_monotonic_ms());
+        loop_due(loop, link_test_go_on(&loop->test, clock_monotonic_ms()));
 
         int running;
         if (curl_multi_perform(loop->multi, &running) != CURLM_OK)
             return -EIO;
         loop_collect(loop);
         list_gets_tell(&loop->lists, loop->mount.fd);
+        link_test_tell(&loop->test, loop->mount.fd);
         mount_channel_send_finished(&loop->mount, &loop->table);
         loop_start_ready(loop, clock_monotonic_ms());
+        loop_due(loop, link_test_go_on(&loop->test, clock_monotonic_ms()));
         loop_tell_states(loop, clock_monotonic_ms());
         r = loop_wait(loop);
         if (r < 0)
@@ -475,6 +482,7 @@ struct link_loop *link_loop_new(const struct link_setup *setup, struct endpoints
     loop->multi = curl_multi_init();
     list_gets_init(&loop->lists, loop->multi, config);
     loop->mount.lists = &loop->lists;
+    loop->mount.test = &loop->test;
     loop->setting = (struct attempt_setting){
         .config = config,
         .profile = &setup->profile,
@@ -486,6 +494,7 @@ struct link_loop *link_loop_new(const struct link_setup *setup, struct endpoints
         .due = loop_due,
         .context = loop,
     };
+    link_test_init(&loop->test, loop->multi, &loop->setting, &loop->requests, &loop->bytes);
     if (!loop->multi || !loop->setting.share || loop->table.capacity == 0 ||
         attempt_resolve_list(config, endpoints, &loop->setting.resolve) < 0)
         return NULL;

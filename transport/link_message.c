@@ -138,15 +138,20 @@ int link_message_send_event(int fd, const struct link_event *event)
     return ipc_send(fd, LINK_EVENT, event->id, &wire, sizeof wire, NULL, 0);
 }
 
-static bool wire_detail_ok(const char detail[LINK_DETAIL_MAX])
+static bool wire_line_ok(const char *text, size_t size)
 {
-    if (!ipc_text_ok(detail, LINK_DETAIL_MAX))
+    if (!ipc_text_ok(text, size))
         return false;
-    for (const char *c = detail; *c != '\0'; c++) {
+    for (const char *c = text; *c != '\0'; c++) {
         if (*c < 0x20 || *c > 0x7e)
             return false;
     }
     return true;
+}
+
+static bool wire_detail_ok(const char detail[LINK_DETAIL_MAX])
+{
+    return wire_line_ok(detail, LINK_DETAIL_MAX);
 }
 
 static bool wire_event_ok(const struct wire_event *wire)
@@ -214,11 +219,58 @@ static int read_endpoint(const struct ipc_message *message, struct link_event *r
     return 0;
 }
 
+struct wire_step {
+    uint32_t kind;
+    uint32_t verdict;
+    uint32_t took_us;
+    uint32_t zero;
+    int64_t value;
+    char text[LINK_STEP_TEXT_MAX];
+    char hint[LINK_STEP_TEXT_MAX];
+};
+
+int link_message_send_step(int fd, uint64_t id, const struct link_step *step)
+{
+    struct wire_step wire;
+    memset(&wire, 0, sizeof wire);
+    wire.kind = step->kind;
+    wire.verdict = step->verdict;
+    wire.took_us = step->took_us;
+    wire.value = step->value;
+    memcpy(wire.text, step->text, strlen(step->text));
+    memcpy(wire.hint, step->hint, strlen(step->hint));
+    return ipc_send(fd, LINK_TEST_STEP, id, &wire, sizeof wire, NULL, 0);
+}
+
+static int read_step(const struct ipc_message *message, struct link_event *ret_event)
+{
+    struct wire_step wire;
+    int r = ipc_message_take(message, &wire, sizeof wire, 0);
+    if (r < 0)
+        return r;
+    if (wire.kind >= LINK_STEP_COUNT || wire.verdict >= LINK_STEP_VERDICT_COUNT || wire.zero ||
+        !wire_line_ok(wire.text, sizeof wire.text) || !wire_line_ok(wire.hint, sizeof wire.hint))
+        return -EBADMSG;
+    memset(ret_event, 0, sizeof *ret_event);
+    ret_event->kind = LINK_STEP;
+    ret_event->id = message->id;
+    struct link_step *step = &ret_event->step;
+    step->kind = (enum link_step_kind)wire.kind;
+    step->verdict = (enum link_step_verdict)wire.verdict;
+    step->took_us = wire.took_us;
+    step->value = wire.value;
+    memcpy(step->text, wire.text, strlen(wire.text));
+    memcpy(step->hint, wire.hint, strlen(wire.hint));
+    return 0;
+}
+
 int link_message_read_event(const struct ipc_message *message, struct link_event *ret_event)
 {
     struct wire_event wire;
     if (message->type == LINK_STATE)
         return read_endpoint(message, ret_event);
+    if (message->type == LINK_TEST_STEP)
+        return read_step(message, ret_event);
     if (message->type != LINK_EVENT)
         return -EBADMSG;
     int r = ipc_message_take(message, &wire, sizeof wire, 0);

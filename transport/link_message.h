@@ -18,6 +18,8 @@ enum link_message {
     LINK_EVENT,           /* to mount */
     LINK_STATE,           /* to mount: of an address */
     LINK_LIST,            /* to link: struct link_list_request and a memory file */
+    LINK_TEST,            /* to link: struct link_test_request */
+    LINK_TEST_STEP,       /* to mount: of a test */
 };
 
 enum {
@@ -33,6 +35,14 @@ struct link_list_request {
     uint32_t zero;
 };
 
+struct link_test_request {
+    uint32_t endpoint;
+    uint32_t timeout_ms;
+    struct certname name; /* empty: none */
+    uint8_t zero[3];
+};
+_Static_assert(sizeof(struct link_test_request) == 80, "no padding: it leaves the process");
+
 _must_use_ int link_message_send_request(int fd, uint64_t id, const struct link_request *request,
                                          int memfd);
 /* The memory file, if any, stays in the message. */
@@ -46,6 +56,8 @@ _must_use_ int link_message_read_event(const struct ipc_message *message,
 /* Of address number `index`. */
 _must_use_ int link_message_send_endpoint(int fd, unsigned index,
                                           const struct link_endpoint_state *state);
+
+_must_use_ int link_message_send_step(int fd, uint64_t id, const struct link_step *step);
 
 /* Copies a text for the operator, which may quote what the network sent: one line of visible
  * ASCII, the rest as '?'. */

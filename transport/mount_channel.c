@@ -8,6 +8,7 @@
 #include "base/ipc.h"
 #include "base/log.h"
 #include "transport/link_message.h"
+#include "transport/link_test.h"
 #include "transport/list_get.h"
 
 #include <fcntl.h>
@@ -20,10 +21,8 @@ void mount_channel_init(struct mount_channel *channel)
 
 void mount_channel_done(struct mount_channel *channel)
 {
-    struct list_gets *lists = channel->lists;
     cleanup_close(&channel->fd);
-    mount_channel_init(channel);
-    channel->lists = lists;
+    *channel = (struct mount_channel){.fd = -1, .lists = channel->lists, .test = channel->test};
 }
 
 int mount_channel_connect(struct mount_channel *channel, int fd)
@@ -97,6 +96,8 @@ int mount_channel_read(struct mount_channel *channel, struct transfer_table *tab
             mount_channel_take_request(channel, table, &message);
         else if (message.type == LINK_LIST)
             list_gets_take(channel->lists, channel->fd, &message);
+        else if (message.type == LINK_TEST)
+            link_test_take(channel->test, channel->fd, &message);
         else if (message.type == LINK_CANCEL && transfer && transfer->state != TRANSFER_FINISHED)
             cancel(context, transfer);
         else if (message.type != LINK_CANCEL)

@@ -17,10 +17,12 @@ enum {
     MOUNT_PROGRESS_EVERY_MS = 100,
 };
 
+struct link_test;
 struct list_gets;
 
 struct mount_channel {
     struct list_gets *lists;   /* revocation lists that are asked for; not owned */
+    struct link_test *test;    /* the one that operators have made; not owned */
     int fd;                    /* -1: kosekifs-mount is not there */
     bool refusing;             /* `refusal` waits to be sent */
     struct link_event refusal; /* outcome of a request that was never held */

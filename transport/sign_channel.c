@@ -158,3 +158,25 @@ int sign_channel_sign(struct sign_channel *channel, enum sign_scheme scheme, str
         channel->resting_until_ms = clock_monotonic_ms() + SIGN_REST_MS;
     return r;
 }
+
+const char *sign_channel_reason(const struct sign_channel *channel)
+{
+    switch (channel->last_error) {
+    case -EPERM:
+        return "it refuses";
+    case -EHOSTDOWN:
+        return "it is not running";
+    case -ETIMEDOUT:
+        return "it does not answer";
+    case -EBADMSG:
+        return "its answer makes no sense";
+    case -EBUSY:
+        return "too many signatures in a short time";
+    case -ENODEV:
+        return "the token with the key is not there";
+    case -EACCES:
+        return "no login to the token with the key";
+    default:
+        return strerror(-channel->last_error);
+    }
+}

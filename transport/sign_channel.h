@@ -43,4 +43,7 @@ _must_use_ int sign_channel_sign(struct sign_channel *channel, enum sign_scheme 
                                  struct bytes content, uint8_t *ret_signature, size_t ret_max,
                                  size_t *ret_size);
 
+/* Why the last signature was not given, for the operator. */
+const char *sign_channel_reason(const struct sign_channel *channel);
+
 #endif

@@ -278,8 +278,7 @@ void tls_done(struct tls *tls)
     memset(tls, 0, sizeof *tls);
 }
 
-/* Called by libcurl for each new connection. */
-static CURLcode tls_fill_context(CURL *easy, void *context, void *user)
+CURLcode tls_fill_context(CURL *easy, void *context, void *user)
 {
     struct tls *tls = user;
     (void)easy;

@@ -43,4 +43,8 @@ void tls_done(struct tls *tls);
 /* Puts everything into a curl handle; tls must outlive it. */
 _must_use_ CURLcode tls_apply(struct tls *tls, CURL *easy);
 
+/* What tls_apply() has libcurl call for each new connection (CURLOPT_SSL_CTX_FUNCTION); `tls` is a
+ * struct tls. For who has more to put into `context`, an SSL_CTX. */
+_must_use_ CURLcode tls_fill_context(CURL *easy, void *context, void *tls);
+
 #endif

@@ -18,15 +18,17 @@ http {{
     ssl_certificate {link}/server.pem; ssl_certificate_key {link}/server.key;
     ssl_client_certificate {link}/ca.pem; ssl_verify_client on; ssl_protocols {protocols}; {more}
   }}
+  {servers}
 }}
 """
 
 
 class Nginx:
-    """Serves `served`; log() gives (verified, method, name, status) of each request."""
+    """Serves `served`; `more` goes into its server block, `servers` are blocks beside it. log()
+    gives (verified, method, name, status) of each request."""
 
     def __init__(self, home, served, link, protocols="TLSv1.3", more="",
-                 listen="ssl"):
+                 listen="ssl", servers=""):
         self.home, self.port = pathlib.Path(home), testbed.free_port()
         self.home.mkdir()
         scheme = "https" if "ssl" in listen else "http"
@@ -34,7 +36,7 @@ class Nginx:
         configuration = self.home / "nginx.conf"
         configuration.write_text("user root;" + CONFIGURATION.format(
             home=self.home, port=self.port, served=served, link=link, protocols=protocols,
-            more=more, listen=listen))
+            more=more, listen=listen, servers=servers))
         self.start()
 
     def start(self):

@@ -5,6 +5,7 @@ import time
 
 import testbed
 from system.scene import GOOD, LARGE, SystemTest, sha256
+from system.test_link_test import link_test
 
 
 class Faults(SystemTest):
@@ -154,6 +155,9 @@ class WrongServer(SystemTest):
 
     def test_pin(self):
         self.assertFails(self.reader, GOOD, "EHOSTUNREACH")
+        status, steps = link_test(self.site, "--name", GOOD)
+        self.assertEqual((status, steps["tls"]["verdict"]), (1, "fail"))
+        self.assertIn("server_pin", steps["tls"]["hint"])
         self.assertEqual(self.link.requests(), [])
 
 
@@ -167,6 +171,9 @@ class ForeignServer(SystemTest):
 
     def test_authority(self):
         self.assertFails(self.reader, GOOD, "EHOSTUNREACH")
+        status, steps = link_test(self.site, "--name", GOOD)
+        self.assertEqual((status, steps["tls"]["verdict"]), (1, "fail"))
+        self.assertIn("ca_file", steps["tls"]["hint"])
         self.assertEqual(self.link.requests(), [])
 
 
@@ -182,3 +189,7 @@ class RefusedClient(SystemTest):
 
     def test_refused(self):
         self.assertFails(self.reader, GOOD, "EHOSTUNREACH")
+        status, steps = link_test(self.site, "--name", GOOD)
+        self.assertEqual((status, steps["tls"]["verdict"], steps["identity"]["verdict"]),
+                         (1, "ok", "fail"), steps)
+        self.assertIn("closed when it was shown", steps["identity"]["text"])

@@ -9,6 +9,7 @@ import time
 import testbed
 from system.nginx import Nginx
 from system.scene import GOOD, GOOD_G4, LARGE, SystemTest
+from system.test_link_test import link_test
 
 
 class Fetch(SystemTest):
@@ -110,6 +111,9 @@ class Waived(SystemTest):
         status = json.loads(self.reader.text(".kosekifs/status.json"))
         self.assertEqual(status["waivers"], {"link_authentication": self.REASON,
                                              "link_encryption": self.REASON})
+        found, steps = link_test(self.site)
+        self.assertEqual((found, steps["tls"]["verdict"], steps["identity"]["verdict"],
+                          steps["range"]["verdict"]), (0, "skipped", "skipped", "ok"), steps)
         self.assertEqual(self.recorded(), 2)
         self.site.stop()
         self.site.start()

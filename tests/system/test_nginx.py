@@ -2,6 +2,7 @@
 
 from system.nginx import Nginx
 from system.scene import SystemTest, expectations
+from system.test_link_test import link_test
 
 
 class NginxAsLinkSystem(SystemTest):
@@ -15,6 +16,8 @@ class NginxAsLinkSystem(SystemTest):
                 self.assertReads(self.reader, name)
                 self.assertReads(self.reader, name)
         log = self.link.log()
+        status, steps = link_test(self.site)
+        self.assertEqual((status, {row["verdict"] for row in steps.values()}), (0, {"ok"}), steps)
         self.assertTrue(log)
         self.assertEqual({verified for verified, *_ in log}, {"SUCCESS"})
         for name in {name for _, _, name, _ in log}:

@@ -342,6 +342,32 @@ static void command_hostile(struct probe *probe, char **words)
     send_request(probe, id, &request, fd);
 }
 
+/* hostile-test ID WHAT: a LINK_TEST that is not as it must be. */
+static void command_hostile_test(struct probe *probe, char **words)
+{
+    const char *what = words[2];
+    struct link_test_request request = {.timeout_ms = 1000};
+    size_t size = sizeof request;
+    if (strcmp(what, "name") == 0)
+        memcpy(request.name.text, "../etc/x.pdf", sizeof "../etc/x.pdf");
+    if (strcmp(what, "behind-name") == 0)
+        request.name.text[CERTNAME_MAX - 1] = 'x';
+    if (strcmp(what, "endpoint") == 0)
+        request.endpoint = 1;
+    if (strcmp(what, "no-time") == 0)
+        request.timeout_ms = 0;
+    if (strcmp(what, "time") == 0)
+        request.timeout_ms = UINT32_MAX;
+    if (strcmp(what, "tail") == 0)
+        request.zero[2] = 1;
+    if (strcmp(what, "short") == 0)
+        size--;
+    bool file = strcmp(what, "file") == 0;
+    if (ipc_send(probe->mount_fd, LINK_TEST, strtoull(words[1], NULL, 10), &request, size,
+                 &probe->mount_fd, file) < 0)
+        probe_die("send", errno);
+}
+
 /* remount: this kosekifs-mount dies and another comes. */
 static void command_remount(struct probe *probe, char **words)
 {
@@ -393,6 +419,7 @@ static const struct {
     {"get", 8, command_get},
     {"cancel", 2, command_cancel},
     {"hostile", 3, command_hostile},
+    {"hostile-test", 3, command_hostile_test},
     {"remount", 1, command_remount},
     {"keys-kill", 1, command_keys_kill},
     {"keys-start", 1, command_keys_start},

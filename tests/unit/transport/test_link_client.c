@@ -353,6 +353,81 @@ static void test_event_bent(void **state)
     link_fd = -1;
 }
 
+static struct link_step good_step(void)
+{
+    return (struct link_step){.kind = LINK_STEP_CLOCK,
+                              .verdict = LINK_STEP_WARN,
+                              .took_us = 12,
+                              .value = -20,
+                              .text = "theirs is behind",
+                              .hint = "look at both"};
+}
+
+static void test_step(void **state)
+{
+    (void)state;
+    struct link_event received;
+    struct link_step step = good_step();
+    assert_int_equal(link_message_send_step(link_fd, 9, &step), 0);
+    assert_int_equal(link_client_receive(mount_fd, &received), 0);
+    assert_int_equal(received.kind, LINK_STEP);
+    assert_int_equal(received.id, 9);
+    assert_int_equal(received.step.kind, LINK_STEP_CLOCK);
+    assert_int_equal(received.step.verdict, LINK_STEP_WARN);
+    assert_int_equal(received.step.took_us, 12);
+    assert_int_equal(received.step.value, -20);
+    assert_string_equal(received.step.text, "theirs is behind");
+    assert_string_equal(received.step.hint, "look at both");
+}
+
+static void test_step_refused(void **state)
+{
+    (void)state;
+    struct link_event received;
+    for (unsigned which = 0; which < 6; which++) {
+        struct link_step step = good_step();
+        if (which == 0)
+            step.kind = LINK_STEP_COUNT;
+        if (which == 1)
+            step.verdict = LINK_STEP_VERDICT_COUNT;
+        if (which == 2)
+            step.kind = (enum link_step_kind) - 1;
+        if (which == 3)
+            step.text[0] = '\n';
+        if (which == 4)
+            step.hint[3] = (char)0xe3;
+        if (which == 5)
+            step.text[0] = '\x7f';
+        assert_int_equal(link_message_send_step(link_fd, 9, &step), 0);
+        assert_int_equal(link_client_receive(mount_fd, &received), -EBADMSG);
+    }
+}
+
+/* Texts without an end, lengths that are not those of a step. */
+static void test_step_bent(void **state)
+{
+    (void)state;
+    static uint8_t payload[2 * LINK_STEP_TEXT_MAX + 24];
+    struct link_event received;
+    memset(payload + 24, 'x', sizeof payload - 24);
+    send_raw(link_fd, LINK_TEST_STEP, sizeof payload, payload, 0);
+    assert_int_equal(link_client_receive(mount_fd, &received), -EBADMSG);
+    memset(payload, 0, sizeof payload);
+    for (size_t size = 0; size < sizeof payload; size += 7) {
+        send_raw(link_fd, LINK_TEST_STEP, size, payload, 0);
+        assert_int_equal(link_client_receive(mount_fd, &received), -EBADMSG);
+    }
+    send_raw(link_fd, LINK_TEST_STEP, sizeof payload, payload, 1);
+    assert_int_equal(link_client_receive(mount_fd, &received), -EBADMSG);
+    payload[12] = 1;
+    send_raw(link_fd, LINK_TEST_STEP, sizeof payload, payload, 0);
+    assert_int_equal(link_client_receive(mount_fd, &received), -EBADMSG);
+    payload[12] = 0;
+    send_raw(link_fd, LINK_TEST_STEP, sizeof payload, payload, 0);
+    assert_int_equal(link_client_receive(mount_fd, &received), 0);
+    assert_string_equal(link_step_text(received.step.kind), "name");
+}
+
 static void test_detail_is_one_plain_line(void **state)
 {
     (void)state;
@@ -383,6 +458,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_event, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_event_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_event_bent, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_step, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_step_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_step_bent, set_up, tear_down),
         cmocka_unit_test(test_detail_is_one_plain_line),
         cmocka_unit_test(test_result_texts),
     };

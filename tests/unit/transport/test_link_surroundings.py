@@ -261,6 +261,11 @@ class Hostile(LinkTest):
                 number += 1
                 probe.say("hostile", number, what)
                 self.assertEnds(probe.wait(number, 5), "internal", "malformed")
+        for what in ("name", "behind-name", "endpoint", "no-time", "time", "tail", "short", "file"):
+            with self.subTest(f"test, {what}"):
+                number += 1
+                probe.say("hostile-test", number, what)
+                self.assertEnds(probe.wait(number, 5), "internal", "malformed")
         for what in ("type", "packet"):
             probe.say("hostile", number, what)
         self.assertGood(probe.wait(probe.get(NAME)))
