@@ -53,19 +53,22 @@ enum room_message {
     ROOM_READY,     /* from the child: struct confine_report; verify after ROOM_TRUST: nothing */
     ROOM_FAILED,    /* from the child: text of at most ROOM_TEXT_MAX bytes, no NUL needed */
     ROOM_PEER,      /* to the child: struct room_peer and one connected descriptor */
-    ROOM_TRUST,     /* to mount and verify: one sealed memory file with the trust bundle */
+    ROOM_TRUST,     /* to mount and verify: one sealed memory file with the trust bundle; to mount
+                       with struct room_cause */
     ROOM_MOUNTED, /* to mount, once it is ready: struct room_mounted and two descriptors, /dev/fuse
                      of the mount and its request journal (fs/journal.h) */
-    ROOM_POLICY,  /* to mount: one sealed memory file with the access policy (fs/access_policy.h) */
+    ROOM_POLICY,  /* to mount: struct room_cause and one sealed memory file with the access policy
+                     (fs/access_policy.h) */
     ROOM_SINK,    /* to mount: uint32_t (enum audit_sink_kind) and one connected socket */
     ROOM_SCANNER, /* from mount: a connection to clamd is wanted; no payload. To mount: one
                      connected socket, or none if clamd cannot be reached */
     ROOM_KILL,  /* from mount: struct room_peer; that child misbehaves, replace it. From verify: its
                    own schema process */
     ROOM_ALIVE, /* to the child, which sends it back, mount with struct room_alive */
-    ROOM_RELOAD,    /* from mount: struct room_reload; as SIGHUP does */
-    ROOM_RELOADED,  /* to mount: struct room_reloaded, with the id of ROOM_RELOAD */
-    ROOM_SANDBOX,   /* to the child, first of all: struct config_sandbox */
+    ROOM_RELOAD,   /* from mount: struct room_reload; as SIGHUP does */
+    ROOM_RELOADED, /* to mount: struct room_reloaded, with the id of each ROOM_RELOAD, and once with
+                      id 0 for the record */
+    ROOM_SANDBOX,  /* to the child, first of all: struct config_sandbox */
     ROOM_PROCESSES, /* to mount: struct room_process for each of our processes */
     ROOM_ENDED,     /* to mount: struct room_ended; a neighbour did */
     ROOM_RETIRE,    /* from mount: struct room_peer; a verify worker to be replaced, in order */
@@ -87,10 +90,25 @@ struct room_alive {
 
 struct room_reload {
     uint32_t upgrade; /* all processes are replaced, changed or not */
+    uint32_t uid;     /* who asks */
+};
+
+/* Why something is read anew, for the record. */
+struct room_cause {
+    uint32_t kind;
+    uint32_t uid; /* of SIGNAL and COMMAND */
+};
+enum room_cause_kind {
+    ROOM_CAUSE_START = 0,
+    ROOM_CAUSE_SIGNAL,   /* SIGHUP */
+    ROOM_CAUSE_COMMAND,  /* kosekictl reload or upgrade */
+    ROOM_CAUSE_PROGRAMS, /* those on the disk have changed */
+    ROOM_CAUSE_COUNT,
 };
 
 struct room_reloaded {
     int32_t error;
+    struct room_cause cause;
     char text[ROOM_TEXT_MAX * 2]; /* for the operator */
 };
 

@@ -11,7 +11,8 @@
 struct json *control_reload(const struct control_call *call, bool *ret_later)
 {
     const char *command = json_get_text(call->request, "command");
-    const struct room_reload reload = {.upgrade = command && strcmp(command, "upgrade") == 0};
+    const struct room_reload reload = {.upgrade = command && strcmp(command, "upgrade") == 0,
+                                       .uid = call->asked_by};
     int error = ipc_send(ROOM_FD, ROOM_RELOAD, call->peer, &reload, sizeof reload, NULL, 0);
     if (error < 0)
         return control_reply_error("the supervisor cannot be asked: %s", strerror(-error));

@@ -13,7 +13,6 @@
 #include "base/memfd.h"
 #include "base/room.h"
 #include "base/room_confine.h"
-#include "base/trust.h"
 #include "fs/chores.h"
 #include "fs/control.h"
 #include "fs/control_reload.h"
@@ -24,6 +23,7 @@
 #include "fs/key_watch.h"
 #include "fs/list_import.h"
 #include "fs/mount_setup.h"
+#include "fs/mount_trust.h"
 #include "fs/ops.h"
 #include "fs/process_alerts.h"
 #include "fs/processes.h"
@@ -81,101 +81,6 @@ _Static_assert((int)AUDIT_SIGNATURE_SIZE == (int)KEYS_SIGNATURE_SIZE &&
                    (int)AUDIT_SIGNED_MAX <= (int)KEYS_STATEMENT_MAX,
                "one form of checkpoints");
 
-/* --- trust and policy ------------------------------------------------------------------------- */
-
-static void note_relaxed(struct mountfs *fs, struct bytes bundle)
-{
-    struct trust_item item;
-    size_t offset = 0, used = 0;
-    pthread_mutex_lock(&fs->relaxed_lock);
-    fs->relaxed[0] = '\0';
-    while (trust_bundle_next(bundle, &offset, &item) == 1) {
-        if (item.kind != TRUST_POLICY || used + item.content.size + 2 > sizeof fs->relaxed)
-            continue;
-        int size =
-            snprintf(fs->relaxed + used, sizeof fs->relaxed - used, "%s%.*s", used ? " " : "",
-                     (int)item.content.size, (const char *)item.content.data);
-        used += (size_t)size;
-    }
-    pthread_mutex_unlock(&fs->relaxed_lock);
-}
-
-static int take_trust(struct mountfs *fs, int fd)
-{
-    _cleanup_mapping_ struct mapping bundle = {0};
-    uint8_t generation[SHA256_SIZE];
-    char text[2 * SHA256_SIZE + 1];
-    int error = mapping_open(fd, TRUST_BUNDLE_MAX, &bundle);
-    if (error < 0)
-        return error;
-    error = sha256(bundle.data, bundle.size, generation);
-    if (error < 0)
-        return error;
-    note_relaxed(fs, bytes_of(bundle.data, bundle.size));
-    hex_encode(generation, SHA256_SIZE, text);
-    const struct audit_event event = {
-        .kind = AUDIT_TRUST,
-        .text = fs->relaxed[0] ? fs->relaxed : NULL,
-        .detail = {{"generation", text}},
-    };
-    error = audit_write(fs->audit, &event);
-    if (error < 0)
-        return error;
-    provide_set_trust(fs->provide, generation);
-    return 0;
-}
-
-/* What each of them is will be recorded when it was looked at. */
-static int take_lists(struct mountfs *fs, int fd)
-{
-    _cleanup_mapping_ struct mapping bundle = {0};
-    int error = mapping_open(fd, TRUST_BUNDLE_MAX, &bundle);
-    if (error == 0)
-        provide_set_lists(fs->provide, bytes_of(bundle.data, bundle.size));
-    return error;
-}
-
-static int record_policy(struct mountfs *fs)
-{
-    char version[ACCESS_VERSION_SIZE], text[2 * SHA256_SIZE + 1];
-    uint8_t digest[SHA256_SIZE];
-    access_version(fs->access, version, digest);
-    hex_encode(digest, SHA256_SIZE, text);
-    const struct audit_event event = {
-        .kind = AUDIT_CONFIGURATION,
-        .text = "access policy",
-        .detail = {{"sha256", text}, {"version", version}},
-    };
-    int result = audit_write(fs->audit, &event);
-    return result < 0 ? result : 0;
-}
-
-/* The policy in a sealed memory file, checked. */
-static int map_policy(int fd, struct mapping *ret_mapping)
-{
-    struct mapping mapping;
-    int error = mapping_open(fd, sizeof(struct access_policy), &mapping);
-    if (error < 0)
-        return error;
-    if (mapping.size != sizeof(struct access_policy) ||
-        !access_policy_valid((const struct access_policy *)(const void *)mapping.data)) {
-        mapping_close(&mapping);
-        return -EBADMSG;
-    }
-    *ret_mapping = mapping;
-    return 0;
-}
-
-static int take_policy(struct mountfs *fs, int fd)
-{
-    _cleanup_mapping_ struct mapping mapping = {0};
-    int error = map_policy(fd, &mapping);
-    if (error < 0)
-        return error;
-    error = access_replace(fs->access, (const struct access_policy *)(const void *)mapping.data);
-    return error < 0 ? error : record_policy(fs);
-}
-
 /* --- loop thread ------------------------------------------------------------------------------ */
 
 static void take_peer(struct program *program, struct ipc_message *message)
@@ -198,14 +103,16 @@ static void answer_alive(struct program *program, const struct ipc_message *mess
     room_answer_alive(message, &alive, sizeof alive);
 }
 
-/* How a reload went, for the peer of the control socket that asked. */
+/* How a reload went, for the record or for the peer of the control socket that asked. */
 static int take_reloaded(struct program *program, struct ipc_message *message)
 {
     struct room_reloaded reloaded;
     int error = ipc_message_take(message, &reloaded, sizeof reloaded, 0);
     if (error == 0 && !ipc_text_ok(reloaded.text, sizeof reloaded.text))
         error = -EBADMSG;
-    if (error == 0)
+    if (error == 0 && message->id == 0)
+        error = mount_trust_record_reload(&program->fs, &reloaded);
+    else if (error == 0)
         control_reloaded(program->control, message->id, reloaded.error, reloaded.text);
     return error;
 }
@@ -274,12 +181,9 @@ static bool on_supervisor(struct program *program)
         take_peer(program, message);
     else if (message->type == ROOM_MOUNTED)
         error = take_mounted(program, message);
-    else if (message->type == ROOM_TRUST && message->fd_count == 1)
-        error = take_trust(&program->fs, message->fds[0]);
-    else if (message->type == ROOM_LISTS && message->fd_count == 1)
-        error = take_lists(&program->fs, message->fds[0]);
-    else if (message->type == ROOM_POLICY && message->fd_count == 1)
-        error = take_policy(&program->fs, message->fds[0]);
+    else if (message->type == ROOM_TRUST || message->type == ROOM_LISTS ||
+             message->type == ROOM_POLICY)
+        error = mount_trust_hear(&program->fs, message);
     else if (message->type == ROOM_ALIVE)
         answer_alive(program, message);
     else if (message->type == ROOM_RELOADED)
@@ -346,7 +250,7 @@ static void open_access(struct program *program, int policy_fd)
 {
     _cleanup_mapping_ struct mapping policy = {0};
     struct mountfs *fs = &program->fs;
-    int error = map_policy(policy_fd, &policy);
+    int error = mount_trust_map_policy(policy_fd, &policy);
     if (error == 0)
         error = access_new((const struct access_policy *)(const void *)policy.data, fs->grants,
                            program->state_fd, &fs->access);
@@ -476,9 +380,7 @@ static void start(struct program *program, struct ipc_message *message)
     record_waivers(fs);
     if (key_watch_new(fs, program->keys, program->setup.alerts.certificate, &fs->key_watch) < 0)
         room_fail("memory is short");
-    int error = record_policy(fs);
-    if (error == 0)
-        error = take_trust(fs, fds[MOUNT_FD_TRUST]);
+    int error = mount_trust_begin(fs, fds[MOUNT_FD_TRUST]);
     if (error == 0)
         error = control_new(fs, steal_fd(&fds[MOUNT_FD_CONTROL]), &program->control);
     if (error == 0 && program->replica_fd >= 0)

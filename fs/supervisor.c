@@ -56,7 +56,9 @@ static bool take_signals(struct supervisor *supervisor)
             break;
         case SIGHUP:
             if (!supervisor->ending)
-                supervisor_ask_reload(supervisor, false);
+                supervisor_ask_reload(
+                    supervisor, false,
+                    (struct room_cause){.kind = ROOM_CAUSE_SIGNAL, .uid = info.ssi_uid});
             break;
         default:
             if (supervisor->phase != PHASE_RUNNING && !supervisor->ending)

@@ -129,7 +129,8 @@ static void on_reload(struct supervisor *supervisor, struct child *child)
     }
     if (supervisor->asker_count < ASKERS_MAX)
         supervisor->askers[supervisor->asker_count++] = supervisor->message.id;
-    supervisor_ask_reload(supervisor, reload.upgrade != 0);
+    supervisor_ask_reload(supervisor, reload.upgrade != 0,
+                          (struct room_cause){.kind = ROOM_CAUSE_COMMAND, .uid = reload.uid});
 }
 
 static void on_scanner(struct supervisor *supervisor, struct child *child)

@@ -69,6 +69,7 @@ struct supervisor {
     struct attempt attempt;
     bool reload_again; /* asked for once more meanwhile */
     bool reload_forced;
+    struct room_cause cause, cause_again; /* of the reload under way, and of the one after it */
     uint64_t askers[ASKERS_MAX]; /* who waits for the outcome, as kosekifs-mount numbers them */
     unsigned asker_count;
 
@@ -105,7 +106,7 @@ int64_t supervisor_watch(struct supervisor *supervisor, int64_t now_ms);
 void supervisor_hear_alive(struct supervisor *supervisor, struct child *child);
 
 /* supervisor_replace.c: reload and upgrade, the supervisor too. */
-void supervisor_ask_reload(struct supervisor *supervisor, bool forced);
+void supervisor_ask_reload(struct supervisor *supervisor, bool forced, struct room_cause cause);
 /* A process is started anew: if the programs are others by now, all are. */
 void supervisor_notice_programs(struct supervisor *supervisor);
 void supervisor_hear_attempt(struct supervisor *supervisor);

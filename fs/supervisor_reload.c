@@ -37,7 +37,8 @@ static int reload_policy(struct supervisor *supervisor)
     }
     cleanup_close(&inputs->policy_fd);
     inputs->policy_fd = fd;
-    rooms_send(rooms_find(&supervisor->rooms, ROOM_MOUNT, 0), ROOM_POLICY, NULL, 0, fd);
+    rooms_send(rooms_find(&supervisor->rooms, ROOM_MOUNT, 0), ROOM_POLICY, &supervisor->cause,
+               sizeof supervisor->cause, fd);
     log_info("access policy read again");
     return 0;
 }
@@ -106,6 +107,7 @@ void supervisor_trial_accepted(struct supervisor *supervisor)
     cleanup_close(&inputs->trust_fd);
     inputs->trust_fd = supervisor->trial_fd;
     rooms->trust_serial++;
+    rooms->trust_cause = supervisor->cause;
     rooms->trust_known[tried - rooms->list] = rooms->trust_serial;
     for (unsigned i = 0; i < rooms->count; i++) {
         struct child *child = &rooms->list[i];

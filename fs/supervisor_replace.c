@@ -65,8 +65,9 @@ void supervisor_store_survivors(struct supervisor *supervisor)
 static void answer_askers(struct supervisor *supervisor, int error, const char *text)
 {
     struct child *mount = rooms_find(&supervisor->rooms, ROOM_MOUNT, 0);
-    struct room_reloaded reloaded = {.error = error};
+    struct room_reloaded reloaded = {.error = error, .cause = supervisor->cause};
     snprintf(reloaded.text, sizeof reloaded.text, "%s", text);
+    rooms_send_plain(mount, ROOM_RELOADED, &reloaded, sizeof reloaded);
     for (unsigned i = 0; i < supervisor->asker_count; i++)
         if (mount->room_fd >= 0 && ipc_send(mount->room_fd, ROOM_RELOADED, supervisor->askers[i],
                                             &reloaded, sizeof reloaded, NULL, 0) < 0)
@@ -82,7 +83,7 @@ void supervisor_reload_ended(struct supervisor *supervisor, int error, const cha
     if (!supervisor->reload_again)
         return;
     supervisor->reload_again = false;
-    supervisor_ask_reload(supervisor, supervisor->reload_forced);
+    supervisor_ask_reload(supervisor, supervisor->reload_forced, supervisor->cause_again);
 }
 
 /* --- the attempt ------------------------------------------------------------------------------ */
@@ -136,7 +137,7 @@ static int begin_attempt(struct supervisor *supervisor)
     return 0;
 }
 
-void supervisor_ask_reload(struct supervisor *supervisor, bool forced)
+void supervisor_ask_reload(struct supervisor *supervisor, bool forced, struct room_cause cause)
 {
     if (supervisor->phase != PHASE_RUNNING) {
         log_warning("a request to reload before the mount was ready is passed over");
@@ -145,10 +146,12 @@ void supervisor_ask_reload(struct supervisor *supervisor, bool forced)
     }
     if (supervisor->attempt.pid > 0 || supervisor->trial_fd >= 0) {
         supervisor->reload_again = true;
+        supervisor->cause_again = cause;
         supervisor->reload_forced = supervisor->reload_forced || forced;
         return;
     }
     supervisor->reload_forced = forced;
+    supervisor->cause = cause;
     supervisor_notify("RELOADING=1\nMONOTONIC_USEC=%" PRId64 "\nSTATUS=Reading the configuration",
                       clock_monotonic_ms() * 1000);
     int r = begin_attempt(supervisor);
@@ -167,7 +170,7 @@ void supervisor_notice_programs(struct supervisor *supervisor)
         memory_equal(generation, task->generation, SHA256_SIZE))
         return;
     log_info("the programs on the disk are others than those that run");
-    supervisor_ask_reload(supervisor, true);
+    supervisor_ask_reload(supervisor, true, (struct room_cause){.kind = ROOM_CAUSE_PROGRAMS});
 }
 
 void supervisor_hear_attempt(struct supervisor *supervisor)

@@ -81,7 +81,9 @@ void rooms_send_plain(struct child *child, enum room_message type, const void *p
 void rooms_send_trust(struct rooms *rooms, struct child *child)
 {
     rooms->trust_known[child - rooms->list] = rooms->trust_serial;
-    rooms_send(child, ROOM_TRUST, NULL, 0, rooms->inputs->trust_fd);
+    bool recorded = child->role == ROOM_MOUNT;
+    rooms_send(child, ROOM_TRUST, recorded ? &rooms->trust_cause : NULL,
+               recorded ? sizeof rooms->trust_cause : 0, rooms->inputs->trust_fd);
 }
 
 static int send_mount_setup(struct rooms *rooms, struct child *child)

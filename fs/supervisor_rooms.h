@@ -25,8 +25,9 @@ struct rooms {
     const struct supervisor_inputs *inputs;
     int log_fd;
     unsigned count;
-    struct child list[ROOMS_MAX]; /* keys, link, verify workers, their schema processes, mount */
-    uint64_t trust_serial;        /* counts the bundles of this run */
+    struct child list[ROOMS_MAX];  /* keys, link, verify workers, their schema processes, mount */
+    uint64_t trust_serial;         /* counts the bundles of this run */
+    struct room_cause trust_cause; /* why the last one was read */
     uint64_t trust_known[ROOMS_MAX];
     bool schema_in_use;
     bool attempt; /* kosekifs-mount says that it can start, and leaves */

@@ -25,8 +25,8 @@ struct json *asking_send(struct asking *asking, int *ret_exit);
 int asking_print(struct asking *asking, const char *rows);
 void asking_print_rows(const struct json *rows);
 
-/* True, after saying so, if the command waits for a second person; `then` is added to that. The exit
- * status is EX_TEMPFAIL. */
+/* True, after saying so, if the command waits for a second person; `then` is added to that. The
+ * exit status is EX_TEMPFAIL. */
 bool asking_pending(const struct json *reply, const char *then);
 
 /* Say so and yield the exit status. */

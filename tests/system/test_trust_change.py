@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import json
 import os
+import signal
 import socket
 import threading
 
@@ -170,3 +171,62 @@ class Imported(RevocationTest):
         self.assertTrue(any(code == 0 for code, _ in texts), texts)
         for code, text in texts:
             self.assertIn("in force" if code == 0 else "another import is under way", text)
+
+
+class Recorded(RevocationTest):
+    """Who had trust and policy read again."""
+
+
+
+    @classmethod
+    def configure(cls, **more):
+        super().configure(**more)
+        cls.anchors = cls.site.directory / "anchors.pem"
+        cls.anchors.write_bytes((cls.minister.directory / "root.pem").read_bytes())
+        cls.set_configuration("anchors", cls.anchors)
+
+    @classmethod
+    def set_configuration(cls, key, value):
+        text = cls.site.configuration.read_text().splitlines()
+        cls.site.configuration.write_text("\n".join(
+            f"{key} = {value}" if line.startswith(f"{key} =") else line for line in text) + "\n")
+
+    def generations(self):
+        return [row["detail"] for row in self.audit("trust") if "generation" in row["detail"]]
+
+    def reloads(self):
+        return [(row["result"], row["detail"]["actor"], row["text"])
+                for row in self.audit("configuration") if row.get("reason") == "reload"]
+
+    def test_actors(self):
+        first = self.generations()[-1]
+        self.assertEqual((first["actor"], first["anchor_files"]), ("start", "1"))
+        new = pki.Authority(self.minister.directory, self.minister.keys, "added",
+                            "/C=JP/O=Test/OU=Added")
+        self.anchors.write_bytes(self.anchors.read_bytes() + new.certificate.read_bytes())
+        self.assertOk(self.site.ctl("reload"))
+        second = self.generations()[-1]
+        self.assertEqual(second["actor"], "command of uid 0")
+        self.assertNotEqual(second["anchors_sha256"], first["anchors_sha256"])
+        self.assertEqual(self.reloads()[-1][:2], ("ok", "command of uid 0"))
+        policies = [row["detail"]["actor"] for row in self.audit("configuration")
+                    if row.get("text") == "access policy"]
+        self.assertEqual(policies[-1], "command of uid 0")
+        self.anchors.write_bytes((self.minister.directory / "root.pem").read_bytes())
+        self.site.daemon.send_signal(signal.SIGHUP)
+        testbed.wait_until(lambda: self.generations()[-1]["anchors_sha256"] == first["anchors_sha256"],
+                           30, "the signal to be heeded")
+        self.assertEqual(self.generations()[-1]["actor"], "signal of uid 0")
+
+        before = len(self.generations())
+        self.anchors.write_text("no certificate")
+        self.assertNotEqual(self.site.ctl("reload").returncode, 0)
+        result, actor, text = self.reloads()[-1]
+        self.assertEqual((result, actor), ("failed", "command of uid 0"))
+        self.assertIn("not a certificate", text)
+        self.assertEqual(len(self.generations()), before)
+        self.anchors.write_bytes((self.minister.directory / "root.pem").read_bytes())
+        self.set_configuration("entry_timeout", "1s")
+        self.assertOk(self.site.ctl("reload"))
+        self.assertEqual(self.reloads()[-1], ("ok", "command of uid 0", "all processes are replaced"))
+        self.assertEqual(self.generations()[-1]["actor"], "start")
