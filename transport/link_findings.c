@@ -8,25 +8,18 @@
 #include <stdarg.h>
 #include <string.h>
 
-/* A text for the operator, which may quote what the network sent: one line of visible ASCII. */
-static void set_text(char out[LINK_STEP_TEXT_MAX], const char *format, va_list arguments)
-{
-    int size = vsnprintf(out, LINK_STEP_TEXT_MAX, format, arguments);
-    if (size < 0)
-        out[0] = '\0';
-    for (char *c = out; *c != '\0'; c++)
-        if (*c < 0x20 || *c > 0x7e)
-            *c = '?';
-}
-
 void link_step_set(struct link_step *step, enum link_step_verdict verdict, const char *hint,
                    const char *format, ...)
 {
     va_list arguments;
     step->verdict = verdict;
     va_start(arguments, format);
-    set_text(step->text, format, arguments);
+    if (vsnprintf(step->text, sizeof step->text, format, arguments) < 0)
+        step->text[0] = '\0';
     va_end(arguments);
+    for (char *c = step->text; *c != '\0'; c++) /* it may quote what the network sent */
+        if (*c < 0x20 || *c > 0x7e)
+            *c = '?';
     (void)snprintf(step->hint, sizeof step->hint, "%s", hint);
 }
 
