@@ -334,7 +334,8 @@ static void on_list(struct provide *provide, struct worker *worker, const struct
     provide_unlock(provide);
     const struct list_news news = {.source = source,
                                    .info = info,
-                                   .decision = r < 0 ? REVOCATION_REFUSED : r,
+                                   .decision =
+                                       r < 0 ? REVOCATION_REFUSED : (enum revocation_decision)r,
                                    .text = r < 0 ? strerror(-r) : text,
                                    .asker = asker};
     provide->listener.list_seen(provide->listener.context, &news);
