@@ -159,7 +159,7 @@ enum { CONFIG_LINK_URLS_MAX = 8 };
       "time that fetches may wait for a place at it on average; 0 = not watched")                  \
     X(MILLISECONDS, quiet, 0, "1h", 1000, 604800000, "the same alert is told once in this time")   \
     X(NUMBER, told_max, 0, "60", 1, 100000, "alerts told in an hour at most")                      \
-    X(MILLISECONDS, certificate, 0, "720h", 0, 31536000000,                                        \
+    X(MILLISECONDS, certificate, 0, "2160h", 0, 31536000000,                                       \
       "our TLS client certificate ends within this time")
 
 /* Sections [retention], [backup] and [replica]: what is kept, how long, and where else. */

@@ -336,6 +336,15 @@ void alerts_raise(struct alerts *alerts, enum alert_severity severity, enum aler
         tell(alerts, audit, &alert);
 }
 
+bool alerts_ending(int64_t left_s, enum alert_severity *ret_severity)
+{
+    enum { DAY_S = 24 * 60 * 60 };
+    *ret_severity = left_s <= 7 * DAY_S    ? ALERT_CRITICAL
+                    : left_s <= 30 * DAY_S ? ALERT_WARNING
+                                           : ALERT_NOTICE;
+    return left_s <= 90 * DAY_S;
+}
+
 bool alerts_next(struct alerts *alerts, uint64_t after, struct alert *ret_alert)
 {
     bool found = false;

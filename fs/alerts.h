@@ -102,6 +102,10 @@ void alerts_observe(void *context, const struct audit_event *event, int error);
 /* A look-up by `uid` of a name that does not exist, which is not in the trail. */
 void alerts_observe_missing(struct alerts *alerts, uid_t uid, const char *name);
 
+/* What ends is told of ahead: a notice 90 days, a warning 30 days, critical 7 days before, and
+ * after it. False earlier than that. */
+bool alerts_ending(int64_t left_s, enum alert_severity *ret_severity);
+
 /* In order of their id, with id > after; false at the end. */
 bool alerts_next(struct alerts *alerts, uint64_t after, struct alert *ret_alert);
 /* -ENOENT: no such alert; -EALREADY: acknowledged before. The caller audits the command. */

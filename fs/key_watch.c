@@ -11,6 +11,8 @@
 #include <pthread.h>
 #include <string.h>
 
+enum { CERTIFICATE_TOLD_MS = 24 * 60 * 60 * 1000 };
+
 struct key_watch {
     struct mountfs *fs;
     struct keys_client *keys;
@@ -20,6 +22,8 @@ struct key_watch {
     bool asked; /* thread: recorded is of this instance */
     uint64_t instance;
     struct keys_uses recorded; /* thread: what records in the trail say */
+    int64_t told_ms;           /* thread: when it was told of the certificate's end; 0 = never */
+    enum alert_severity told;  /* thread: and how */
 
     pthread_mutex_t lock; /* innermost */
     pthread_cond_t changed;
@@ -81,12 +85,18 @@ static bool record(struct key_watch *watch, const struct keys_uses *since)
 static void alert_certificate(struct key_watch *watch, int64_t not_after_s)
 {
     char when[RFC3339_SIZE];
-    int64_t left_s = not_after_s - clock_realtime_s();
+    enum alert_severity severity;
+    int64_t left_s = not_after_s - clock_realtime_s(), now_ms = clock_monotonic_ms();
     if (not_after_s == 0 || left_s > watch->certificate_within_ms / 1000)
         return; /* 0: a waiver allows to have none */
+    (void)alerts_ending(left_s, &severity);
+    if (watch->told_ms && now_ms - watch->told_ms < CERTIFICATE_TOLD_MS && severity == watch->told)
+        return;
+    watch->told_ms = now_ms;
+    watch->told = severity;
     rfc3339_format(not_after_s, when);
-    alerts_raise(watch->fs->alerts, left_s > 0 ? ALERT_WARNING : ALERT_CRITICAL, ALERT_KEYS,
-                 "client certificate", "Obtain a new certificate for [link] certificate_file.",
+    alerts_raise(watch->fs->alerts, severity, ALERT_KEYS, "client certificate",
+                 "Obtain a new certificate for [link] certificate_file.",
                  left_s > 0 ? "our TLS client certificate ends at %s"
                             : "our TLS client certificate ended at %s: nothing can be fetched",
                  when);

@@ -42,6 +42,7 @@ enum { PROVIDE_POLLFD_MAX = VERIFY_WORKER_MAX + 2 };
 struct trust_age {
     enum { AGE_LIST, AGE_SIGNER, AGE_ANCHOR, AGE_CLOCK } what;
     const char *subject;
+    const uint8_t *sha256; /* tells it from others of its kind; NULL of AGE_CLOCK */
     int64_t ends_s;
     int64_t left_s; /* negative: it has ended; of AGE_CLOCK: so far the clock is behind */
 };

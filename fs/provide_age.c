@@ -52,6 +52,7 @@ static void look_at_signer(void *context, const struct signer_record *record)
     const struct trust_age age = {
         .what = AGE_SIGNER,
         .subject = record->status.subject,
+        .sha256 = record->status.sha256,
         .ends_s = record->status.path[0].not_after_s,
         .left_s = record->status.path[0].not_after_s - now_s,
     };
@@ -82,6 +83,7 @@ int64_t provide_trust_look(struct provide *provide)
         list->told_state = (uint8_t)state;
         const struct trust_age age = {.what = AGE_LIST,
                                       .subject = list->info.issuer,
+                                      .sha256 = list->info.scope,
                                       .ends_s = list->info.stale_at_s,
                                       .left_s = list->info.stale_at_s - now_s};
         if (!told && state != REVOCATION_FRESH)
@@ -94,6 +96,7 @@ int64_t provide_trust_look(struct provide *provide)
         const struct verify_anchor *anchor = &trusted->anchors[i];
         const struct trust_age age = {.what = AGE_ANCHOR,
                                       .subject = anchor->subject,
+                                      .sha256 = anchor->sha256,
                                       .ends_s = anchor->not_after_s,
                                       .left_s = anchor->not_after_s - now_s};
         provide->listener.ageing(provide->listener.context, &age);

@@ -446,7 +446,7 @@ static void on_signer(struct provide *provide, struct worker *worker,
     if (r == SIGNERS_NEW) {
         revocation_bring_waiting(&trusted->revocation);
         signers_walk(trusted->signers, add_addresses, &trusted->fetches);
-        trusted->fetch_ms = 0;
+        trusted->fetch_ms = trusted->look_at_ms = trusted->ends_at_ms = 0;
     }
     provide_unlock(provide);
     if (r < 0)

@@ -124,18 +124,31 @@ void trust_tell_swept(void *context, uint64_t withheld, uint64_t served, int64_t
              withheld, served, elapsed_ms);
 }
 
+/* Two of a kind are two alerts. */
+static const char *name_age(const struct trust_age *age, const char *what,
+                            char text[ALERT_SUBJECT_SIZE])
+{
+    enum { SHOWN = 8 };
+    char digest[2 * SHOWN + 1];
+    hex_encode(age->sha256, SHOWN, digest);
+    snprintf(text, ALERT_SUBJECT_SIZE, "%s: %s", what, digest);
+    return text;
+}
+
 static void tell_list_age(struct mountfs *fs, const struct trust_age *age)
 {
-    char ends[RFC3339_SIZE];
+    char ends[RFC3339_SIZE], subject[ALERT_SUBJECT_SIZE];
     rfc3339_format(age->ends_s, ends);
     if (age->left_s <= 0)
-        alerts_raise(fs->alerts, ALERT_CRITICAL, ALERT_TRUST, "revocation list too old",
+        alerts_raise(fs->alerts, ALERT_CRITICAL, ALERT_TRUST,
+                     name_age(age, "revocation list too old", subject),
                      "Certificates under this authority cannot be read until a newer list comes: "
                      "kosekictl crl show, crl refresh, crl import.",
                      "The revocation list of %.*s no longer counts since %s.", SUBJECT_SHOWN,
                      age->subject, ends);
     else
-        alerts_raise(fs->alerts, ALERT_WARNING, ALERT_TRUST, "revocation list gets old",
+        alerts_raise(fs->alerts, ALERT_WARNING, ALERT_TRUST,
+                     name_age(age, "revocation list gets old", subject),
                      "Find out why no newer list came: kosekictl crl show.",
                      "The revocation list of %.*s counts until %s only.", SUBJECT_SHOWN,
                      age->subject, ends);
@@ -169,16 +182,16 @@ void trust_tell_ageing(void *context, const struct trust_age *age)
         tell_list_age(fs, age);
         return;
     }
-    if (age->left_s <= 0 || age->left_s > 90 * (int64_t)DAY_S)
-        return; /* what was received before the end stays valid */
-    enum alert_severity severity = age->left_s <= 7 * DAY_S    ? ALERT_CRITICAL
-                                   : age->left_s <= 30 * DAY_S ? ALERT_WARNING
-                                                               : ALERT_NOTICE;
-    alerts_raise(fs->alerts, severity, ALERT_TRUST,
-                 age->what == AGE_ANCHOR ? "trust anchor ends" : "signer's certificate ends",
-                 age->what == AGE_ANCHOR
-                     ? "Ask for the authority's next certificate and add it to [trust] anchors."
-                     : "Nothing, if the Minister's next certificate comes from the same authority.",
-                 "%.*s: %lld days left.", SUBJECT_SHOWN, age->subject,
-                 (long long)(age->left_s / DAY_S));
+    enum alert_severity severity;
+    char subject[ALERT_SUBJECT_SIZE];
+    bool anchor = age->what == AGE_ANCHOR;
+    /* What was received before the end stays valid: afterwards nobody need do anything. */
+    if (age->left_s <= 0 || !alerts_ending(age->left_s, &severity))
+        return;
+    alerts_raise(
+        fs->alerts, severity, ALERT_TRUST,
+        name_age(age, anchor ? "trust anchor ends" : "signer's certificate ends", subject),
+        anchor ? "Ask for the authority's next certificate: kosekictl trust add."
+               : "Nothing, if the Minister's next certificate comes from the same authority.",
+        "%.*s: %lld days left.", SUBJECT_SHOWN, age->subject, (long long)(age->left_s / DAY_S));
 }

@@ -176,8 +176,6 @@ class Imported(RevocationTest):
 class Recorded(RevocationTest):
     """Who had trust and policy read again."""
 
-
-
     @classmethod
     def configure(cls, **more):
         super().configure(**more)
@@ -230,3 +228,65 @@ class Recorded(RevocationTest):
         self.assertOk(self.site.ctl("reload"))
         self.assertEqual(self.reloads()[-1], ("ok", "command of uid 0", "all processes are replaced"))
         self.assertEqual(self.generations()[-1]["actor"], "start")
+
+
+class Ending(RevocationTest):
+    """Alerts 90, 30 and 7 days before an anchor, a signer's certificate or our own ends."""
+
+    LEFT = {"ends-200": (200, None), "ends-85": (85, "notice"), "ends-25": (25, "warning"),
+            "ends-5": (5, "critical")}
+
+    @classmethod
+    def configure(cls, **more):
+        super().configure(**more)
+        place = cls.minister.directory
+        anchors = [place / "root.pem"]
+        for name, (days, _) in cls.LEFT.items():
+            pki.Authority(place, cls.minister.keys, name, f"/C=JP/O=Test/OU={name}",
+                          years=days / 365)
+            anchors.append(place / f"{name}.pem")
+        Recorded.set_configuration.__func__(cls, "anchors", " ".join(map(str, anchors)))
+        cls.client(20)
+
+    @classmethod
+    def client(cls, days):
+        """Our own certificate, of so many days."""
+        link, made = cls.samples / "link", cls.site.directory / "client.pem"
+        request = pki.openssl("req", "-new", "-key", link / "client.key", "-subj",
+                              "/C=JP/O=Inquiring Agency/CN=link server")
+        made.write_bytes(pki.openssl("x509", "-req", "-CA", link / "ca.pem", "-CAkey", link / "ca.key",
+                                     "-set_serial", "77", "-days", days, stdin=request))
+        Recorded.set_configuration.__func__(cls, "certificate_file", made)
+
+    def alerts(self, kind, words):
+        rows = json.loads(self.assertOk(self.site.ctl("--json", "alerts")))["alerts"]
+        return [row["severity"] for row in rows if row["kind"] == kind
+                and words in row["subject"] + " " + row["text"]]
+
+    def test_anchors(self):
+        for name, (_, severity) in self.LEFT.items():
+            expected = [severity] if severity else []
+            testbed.wait_until(lambda: self.alerts("trust", f"OU={name},") == expected, 30,
+                               f"{name}: {severity}")
+
+    def test_signers(self):
+        for days, severity in ((60, "notice"), (20, "warning"), (3, "critical")):
+            self.minister.signer(f"signer-{days}", days=(-10, days))
+            self.serve_signed(f"signer-{days}.pdf", signer=f"signer-{days}")
+            self.assertReads(self.reader, f"signer-{days}.pdf")
+            testbed.wait_until(lambda: severity in self.alerts("trust", "signer's certificate ends"),
+                               30, f"{days}: {severity}")
+
+    def test_client_certificate(self):
+        for days, severity in ((20, "warning"), (6, "critical"), (80, "notice"), (120, None)):
+            if days != 20:
+                for row in json.loads(self.site.ctl("--json", "alerts").stdout)["alerts"]:
+                    self.site.ctl("alerts", "ack", row["id"])
+                known = self.alerts("keys", "client certificate")
+                self.client(days)
+                self.assertOk(self.site.ctl("reload"))
+            else:
+                known = []
+            expected = known + ([severity] if severity else [])
+            testbed.wait_until(lambda: self.alerts("keys", "client certificate") == expected, 30,
+                               f"{days}: {severity}")
