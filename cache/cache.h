@@ -25,7 +25,10 @@
 #include <stdint.h>
 
 enum {
-    CACHE_MISS = 1, /* expected outcome: no such entry, or nothing stored under it */
+    /* Expected outcomes: no such entry, or nothing stored under it; */
+    CACHE_MISS = 1,
+    /* erased as far as anybody can see, but the disk did not take the overwriting yet. */
+    CACHE_PENDING = 2,
     CACHE_WRAPPED_SIZE = 64,
     CACHE_AAD_MAX = 64,
     CACHE_VALIDATOR_MAX = 320,
@@ -206,7 +209,8 @@ _must_use_ int cache_load_part(struct cache *cache, uint32_t inode, uint64_t off
                                size_t size, size_t *ret_size);
 
 /* Crypto-erasure. The entry stays known (inode numbers are never reused). CACHE_MISS: there is no
- * content. -EBUSY: under legal hold. */
+ * content. CACHE_PENDING: cache_upkeep() goes on. -EBUSY: under legal hold. After an error all is
+ * as it was. */
 _must_use_ int cache_purge(struct cache *cache, const struct certname *name);
 /* The same, and name, entry and rejection go too: nothing is known of it any more. CACHE_MISS:
  * there is no such name. A damaged entry is forgotten as far as it can be found. */

@@ -78,11 +78,14 @@ int erasure_begin(struct cache *cache, MDB_txn *transaction, const struct entry_
     return r;
 }
 
-static int load_batch(struct cache *cache, struct erasure *ret_batch, unsigned *ret_count)
+/* Erasures of the slots from *next on; moves it on. */
+static int load_batch(struct cache *cache, uint32_t *next, struct erasure *ret_batch,
+                      unsigned *ret_count)
 {
     _cleanup_transaction_ MDB_txn *transaction = NULL;
     MDB_cursor *cursor;
-    MDB_val key, value;
+    struct number_key start = number_key(*next);
+    MDB_val key = store_value(start.bytes, sizeof start.bytes), value;
     unsigned count = 0;
     int r = store_begin(cache, MDB_RDONLY, &transaction);
     if (r < 0)
@@ -90,15 +93,19 @@ static int load_batch(struct cache *cache, struct erasure *ret_batch, unsigned *
     int result = mdb_cursor_open(transaction, cache->tables[TABLE_ERASURES], &cursor);
     if (result != 0)
         return store_error(result);
-    while (r == 0 && count < ERASURE_BATCH &&
-           (result = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0)
+    for (result = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+         r == 0 && result == 0 && count < ERASURE_BATCH;
+         result = mdb_cursor_get(cursor, &key, &value, MDB_NEXT))
         r = erasure_get(cache, transaction, &key, &ret_batch[count++]);
     mdb_cursor_close(cursor);
     if (r == 0 && result != 0 && result != MDB_NOTFOUND)
         r = store_error(result);
-    if (r == 0)
-        *ret_count = count;
-    return r;
+    if (r < 0)
+        return r;
+    if (count > 0)
+        *next = ret_batch[count - 1].slot + 1;
+    *ret_count = count;
+    return 0;
 }
 
 /* Keys in memory go last: a reader that finds the slot erased cannot bring one back. They go even
@@ -155,20 +162,46 @@ static int tidy(struct cache *cache, struct erasure *erasure)
     return r;
 }
 
-int erasure_finish(struct cache *cache)
+/* Each batch with one sync. All of them before anything is tidied, for which there may be no room.
+ */
+static int overwrite_all(struct cache *cache)
 {
     struct erasure batch[ERASURE_BATCH];
     unsigned count;
+    uint32_t next = 0;
     do {
-        cache->erasures_pending = true;
-        int r = load_batch(cache, batch, &count);
+        int r = load_batch(cache, &next, batch, &count);
         if (r == 0 && count > 0)
             r = overwrite_slots(cache, batch, count);
+        if (r < 0)
+            return r;
+    } while (count == ERASURE_BATCH);
+    return 0;
+}
+
+static int tidy_all(struct cache *cache)
+{
+    struct erasure batch[ERASURE_BATCH];
+    unsigned count;
+    uint32_t next = 0;
+    do {
+        int r = load_batch(cache, &next, batch, &count);
         for (unsigned i = 0; r == 0 && i < count; i++)
             r = tidy(cache, &batch[i]);
         if (r < 0)
             return r;
     } while (count == ERASURE_BATCH);
-    cache->erasures_pending = false;
     return 0;
+}
+
+int erasure_finish(struct cache *cache)
+{
+    cache->erasures_pending = true;
+    int r = overwrite_all(cache);
+    if (r < 0)
+        return r;
+    r = tidy_all(cache);
+    if (r == 0)
+        cache->erasures_pending = false;
+    return r == -ENOSPC ? 0 : r;
 }

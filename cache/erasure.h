@@ -25,8 +25,8 @@ _must_use_ int erasure_begin(struct cache *cache, MDB_txn *transaction,
 _must_use_ int erasure_begin_slot(struct cache *cache, MDB_txn *transaction, uint32_t slot,
                                   uint64_t generation);
 
-/* Steps 2 and 3 for all that is pending. After an error it stays pending; -ENOSPC means that step 2
- * is done and only the tidying waits. */
+/* Steps 2 and 3 for all that is pending. After an error it stays pending. 0: step 2 is done for
+ * all; step 3 may wait until the disk has room (cache->erasures_pending). */
 _must_use_ int erasure_finish(struct cache *cache);
 
 #endif

@@ -83,11 +83,7 @@ static int finish(struct cache *cache, int begun)
      * report it gone before it is. */
     if (begun == CACHE_MISS && !cache->erasures_pending)
         return CACHE_MISS;
-    int r = erasure_finish(cache);
-    /* The key is gone and synced; a full disk holds up the tidying only. */
-    if (r < 0 && r != -ENOSPC)
-        return r;
-    return begun;
+    return erasure_finish(cache) < 0 ? CACHE_PENDING : begun;
 }
 
 int cache_purge(struct cache *cache, const struct certname *name)

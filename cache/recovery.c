@@ -52,8 +52,7 @@ int recovery_run(struct cache *cache, char *ret_message)
         r = rebuild_run(cache);
     if (r == 0)
         r = erasure_finish(cache);
-    /* A full disk holds up the tidying only; the store can be read, and purged. */
-    if (r == 0 || r == -ENOSPC)
+    if (r == 0)
         r = erase_unused(cache);
     if (r < 0)
         snprintf(ret_message, STORE_MESSAGE_MAX, "store: recovery failed: %s", strerror(-r));

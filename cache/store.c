@@ -115,7 +115,11 @@ static int attach_mirrors(struct cache *cache, const struct cache_settings *sett
     int r = store_begin(cache, 0, &transaction);
     if (r == 0)
         r = rebuild_ask(cache, transaction);
-    return r < 0 ? r : store_commit(cache, &transaction);
+    if (r == 0)
+        r = store_commit(cache, &transaction);
+    if (r < 0)
+        snprintf(ret_message, STORE_MESSAGE_MAX, "store: %s", strerror(-r));
+    return r;
 }
 
 int cache_open(const struct cache_settings *settings, char *ret_message, struct cache **ret_cache)

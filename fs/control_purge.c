@@ -74,6 +74,25 @@ static int sign(void *context, const void *statement, size_t size,
     return keys_client_sign_checkpoint(context, statement, size, ret_signature, ret_public_key);
 }
 
+/* Nothing was done, or not all of it. */
+static const char *settle_failed(struct deciding *deciding, const struct cache_entry *entry,
+                                 int result)
+{
+    bool pending = result == CACHE_PENDING;
+    int error = pending ? EIO : -result;
+    if (record(deciding, AUDIT_PURGE, entry->name.text, pending ? "not finished" : "not done",
+               error, NULL) < 0)
+        log_warning("a purge that failed could not be recorded");
+    alerts_raise(deciding->fs->alerts, ALERT_CRITICAL, ALERT_STORE, "purge",
+                 pending ? "Look at the disk; it is finished as soon as that is possible."
+                         : "Look at the disk, and purge again.",
+                 "a purge is not %s: %s", pending ? "finished" : "done", strerror(error));
+    return pending ? "pending: the disk refuses; it is out of sight and goes on by itself"
+           : error == ENOSPC
+               ? "not erased: the disk of the store is full; make room, then purge again"
+               : "not erased: the store cannot be written; look at the disk, then purge again";
+}
+
 /* What the operator is told; may name a part that is still to be done. */
 static const char *settle(struct deciding *deciding, struct cache *cache,
                           const struct cache_entry *entry, int result)
@@ -89,14 +108,8 @@ static const char *settle(struct deciding *deciding, struct cache *cache,
         .at_s = clock_realtime_s(),
     };
     mountfs_withdraw(fs, entry->inode);
-    if (result < 0) {
-        if (record(deciding, AUDIT_PURGE, entry->name.text, "not finished", -result, NULL) < 0)
-            log_warning("a purge that failed could not be recorded");
-        alerts_raise(fs->alerts, ALERT_CRITICAL, ALERT_STORE, "purge",
-                     "Look at the disk; it is finished as soon as that is possible.",
-                     "a purge is not finished: %s", strerror(-result));
-        return "pending: the disk refuses; it is out of sight and goes on by itself";
-    }
+    if (result < 0 || result == CACHE_PENDING)
+        return settle_failed(deciding, entry, result);
     result = erasures_add(fs->ledger_fd >= 0 ? fs->ledger_fd : fs->state_fd, sign, fs->keys, &note);
     if (result == -EHOSTDOWN)
         return "erased; its record has no signature, as kosekifs-keys did not answer";

@@ -71,10 +71,11 @@ static void let_go(struct upkeep *upkeep, struct cache *cache, const struct cach
         return; /* again at the next walk */
     int error = cache_purge(cache, &entry->name);
     mountfs_withdraw(fs, entry->inode);
-    if (error < 0)
+    if (error < 0 || error == CACHE_PENDING)
         alerts_raise(fs->alerts, ALERT_CRITICAL, ALERT_STORE, why,
                      "Look at the disk and at the log; it is tried again.",
-                     "a certificate that should be erased is not: %s", strerror(-error));
+                     "a certificate that should be erased is not: %s",
+                     strerror(error < 0 ? -error : EIO));
 }
 
 /* --- retention -------------------------------------------------------------------------------- */

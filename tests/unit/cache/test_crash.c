@@ -59,7 +59,7 @@ static void run_operation(struct store *store, const struct report *report)
         if (r == 0)
             r = cache_reject(store->cache, &name, &rejection, 1);
     }
-    if (r < 0)
+    if (r < 0 || r == CACHE_PENDING)
         _exit(3);
 }
 

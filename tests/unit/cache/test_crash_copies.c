@@ -134,7 +134,7 @@ static int run_operation(struct site *site, const struct report *report)
             site->backup = report->seed;
         break;
     }
-    return r < 0 ? r : 0;
+    return r == CACHE_PENDING ? -EIO : r < 0 ? r : 0;
 }
 
 static int follow_replica(struct site *site, struct cache_replica *replica, bool all)
