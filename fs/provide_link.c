@@ -221,13 +221,6 @@ static bool step_fetched(struct provide *provide, struct flight *flight,
         step_queue_for_verification(provide, flight);
         return true;
     }
-    if (event->result == LINK_CANCELLED) { /* somebody may have come since */
-        if (flight->waiters)
-            step_queue_for_link(provide, flight);
-        else
-            step_land(provide, flight, EINTR, "nobody waits any more");
-        return true;
-    }
     provide->count.fetch_failures++;
     step_partial_ended(provide, flight, event->result);
     /* Who came late shares the end of the flight, unless he has still half of his time. */
@@ -241,6 +234,15 @@ static bool step_fetched(struct provide *provide, struct flight *flight,
         recent_add(provide->unknown, &flight->name, now + provide->config->negative_timeout);
     step_land(provide, flight, error, event->detail);
     return true;
+}
+
+/* We gave it up; somebody may have come since. */
+static void step_cancelled(struct provide *provide, struct flight *flight)
+{
+    if (flight->waiters)
+        step_queue_for_link(provide, flight);
+    else
+        step_land(provide, flight, EINTR, "nobody waits any more");
 }
 
 static void requeue_from_link(struct flight *flight, void *context)
@@ -342,7 +344,9 @@ static const char *step_event(struct provide *provide, const struct link_event *
     }
     flight->received = event->size;
     step_leave_place(provide, flight);
-    if (flight->kind == FLIGHT_LOOKUP)
+    if (event->result == LINK_CANCELLED)
+        step_cancelled(provide, flight);
+    else if (flight->kind == FLIGHT_LOOKUP)
         step_looked_up(provide, flight, event);
     else if (!step_fetched(provide, flight, event))
         return "handed over a body that can still change or has another size";

@@ -20,6 +20,8 @@ enum {
     PIECE_MIN = 256 * 1024,      /* what may be lost */
     PIECE_MAX = 1024 * 1024,     /* of one transaction */
     PIECE_AGE_MS = 100,          /* of a transfer of which pieces are stored */
+    LEAVE_EARLY_MS = 100,        /* later the link ends it by itself, and then the address has had
+                                    all the time there was: that counts */
     EXPIRE_EVERY_MS = 60 * 1000, /* how often partial bodies are looked through */
 };
 
@@ -78,19 +80,23 @@ static uint64_t body_size(const struct flight *flight)
     return flight->memfd >= 0 && fstat(flight->memfd, &status) == 0 ? (uint64_t)status.st_size : 0;
 }
 
-/* Nobody waits any more: the rest is stored, then the place is free for others. What cannot be
- * continued leaves only if others want the place. */
+/* Nobody waits any more. A look-up leaves, and so does a body of which nothing has come: a wait of
+ * nobody's is not the address's fault, whatever it is waiting for. Of what can be continued the
+ * rest is stored first. What cannot goes on in the background while it comes and nobody wants its
+ * place.
+ */
 static void step_give_up(struct provide *provide, struct flight *flight, uint64_t size)
 {
-    if (flight->keep && !flight->last_stored && size > flight->partial &&
+    bool begun = flight->kind == FLIGHT_CONTENT && size > 0;
+    if (begun && flight->keep && !flight->last_stored && size > flight->partial &&
         size < flight->entry.size) {
         flight->last_stored = true;
         step_store_piece(provide, flight, size);
         return;
     }
-    if (!flight->keep &&
-        shares_queued(provide->shares, SHARE_SMALL) + shares_queued(provide->shares, SHARE_LARGE) ==
-            0)
+    bool wanted =
+        shares_queued(provide->shares, SHARE_SMALL) + shares_queued(provide->shares, SHARE_LARGE);
+    if (begun && !flight->keep && !wanted)
         return;
     if (!flight->storing && link_client_cancel(provide->link_fd, flight->id) == 0)
         flight->cancelled = true;
@@ -98,15 +104,16 @@ static void step_give_up(struct provide *provide, struct flight *flight, uint64_
 
 void step_partial(struct provide *provide, struct flight *flight, int64_t now_ms)
 {
-    if (flight->stage != FLIGHT_AT_LINK || flight->kind != FLIGHT_CONTENT || flight->preparing ||
-        flight->cancelled || flight->storing)
+    if (flight->stage != FLIGHT_AT_LINK || flight->preparing || flight->cancelled ||
+        flight->storing)
         return;
     uint64_t size = body_size(flight);
     flight->received = size;
-    if (!flight->waiters)
+    if (!flight->waiters && now_ms + LEAVE_EARLY_MS < flight->link_until_ms)
         step_give_up(provide, flight, size);
-    else if (flight->keep && now_ms - flight->sent_ms >= PIECE_AGE_MS &&
-             size < flight->entry.size && size >= flight->partial + PIECE_MIN)
+    else if (flight->waiters && flight->kind == FLIGHT_CONTENT && flight->keep &&
+             now_ms - flight->sent_ms >= PIECE_AGE_MS && size < flight->entry.size &&
+             size >= flight->partial + PIECE_MIN)
         step_store_piece(provide, flight, size);
 }
 

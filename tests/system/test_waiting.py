@@ -52,6 +52,69 @@ class Waiting(SystemTest):
         self.reader.finish(process, 5)
 
 
+class Abandoned(SystemTest):
+    """Whoever waited was killed: what is of no more use leaves the link at once, and a wait of
+    nobody's is not the address's fault."""
+
+    settings = {"mount.open_timeout": "60s", "mount.lookup_timeout": "60s",
+                "link.low_speed_time": "60s", "link.breaker_failures": "1"}
+
+    def ended(self, name):
+        """Answers to requests for it that are over: sent, or the peer had gone."""
+        log = self.link.home / "requests.jsonl"
+        rows = map(json.loads, log.read_text().splitlines()) if log.exists() else ()
+        return [row for row in rows if row["name"] == name]
+
+    def kill_when_asked(self, name, method, program):
+        process = self.reader.start(program, name)
+        testbed.wait_until(lambda: self.link.requests(name, method), 20, f"the {method} of {name}")
+        process.kill()
+        self.reader.finish(process, 20)
+
+    def assertAddressWell(self):
+        address, = json.loads(self.reader.text(".kosekifs/status.json"))["link"]["addresses"]
+        failures = {key: value for key, value in address.items() if key.startswith("failures_")}
+        self.assertEqual((set(failures.values()), address["circuit"]), ({0}, "closed"), address)
+
+    def test_leaves_at_once(self):
+        for kind, method, program, fault in (
+                ("look-up", "HEAD", "stat", {"stall_after": 0}),
+                ("body", "GET", "cat", {"stall_after": 0}),
+                ("part", "GET", "cat", {"stall_after": 30_000}),
+                ("whole", "GET", "cat", {"stall_after": 0, "weak": True})):
+            with self.subTest(kind):
+                name = f"left-{kind}.pdf"
+                self.serve_copy(name)
+                self.link.fault(name, method=method, **fault)
+                if "weak" in fault:
+                    self.link.fault(name, method="HEAD", weak=True)
+                before = len(self.ended(name))
+                self.kill_when_asked(name, method, program)
+                testbed.wait_until(
+                    lambda: any(r["method"] == method for r in self.ended(name)[before:]), 20,
+                    f"the {method} to be over")
+                self.assertAddressWell()
+        self.assertReads(self.reader, GOOD)
+
+    def test_another_comes_for_it_at_that_moment(self):
+        self.serve_copy("again-1.pdf")
+        self.link.fault("again-1.pdf", method="HEAD", stall_after=0, times=1)
+        self.kill_when_asked("again-1.pdf", "HEAD", "stat")
+        self.assertReads(self.reader, "again-1.pdf")
+
+    def test_goes_on_what_could_not_be_resumed(self):
+        self.serve_copy("weak-1.pdf")
+        self.link.fault("weak-1.pdf", method="any", weak=True)
+        self.link.fault("weak-1.pdf", method="GET", weak=True, rate=60_000)
+        process = self.reader.start("cat", "weak-1.pdf")
+        testbed.wait_until(lambda: any(g["sent"] for g in self.link.requests("weak-1.pdf", "GET")),
+                           20, "its first bytes")
+        process.kill()
+        self.reader.finish(process, 20)
+        testbed.wait_until(lambda: "weak-1.pdf" in self.reader.list(), 30, "it to be stored")
+        self.assertEqual(self.gets("weak-1.pdf"), 1)
+
+
 class Crowd(SystemTest):
     """1,000 opens of 100 ids against a link system that has stopped answering."""
 
