@@ -4,8 +4,6 @@ reads of another signer's going on: trust_bench.py [COUNT]. As root; KOSEKIFS_BU
 directory. The kernel knows every one of them when the list comes, and has pages of some."""
 
 import datetime
-import hashlib
-import json
 import os
 import pathlib
 import subprocess
@@ -18,8 +16,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(TOP / "tools"), str(TOP / "tests")]
 
 import testbed  # noqa: E402
-from samples import pki  # noqa: E402
-from system.scene import build_directory  # noqa: E402
+from system.scene import fill_store  # noqa: E402
 from system.test_revocation import Holder, RevocationTest  # noqa: E402
 
 COUNT = int(os.environ.get("TRUST_BENCH_COUNT", "100000"))
@@ -34,7 +31,7 @@ while True:
         print(time.monotonic(), errno.errorcode[failure.errno], flush=True)
         break
     time.sleep(0.005)
-while any(entry.startswith("B0") for entry in os.listdir(".")):
+while any(entry.startswith("filled-") for entry in os.listdir(".")):
     pass
 print(time.monotonic(), flush=True)
 """
@@ -43,31 +40,13 @@ import os, sys
 for entry in os.scandir("."):
     entry.stat()
 for i in range(int(sys.argv[1])):
-    with open(f"B{i:07}.pdf", "rb") as file:
+    with open(f"filled-{i:07}.pdf", "rb") as file:
         file.read()
 """
 
 
 class Bench(RevocationTest):
     settings = {"mount.map_size": "32G", "mount.quota": "0", "audit.sync_within": "1s"}
-
-    def load(self):
-        """Stored as if they had come one by one; the files are the daemon's before and after."""
-        signer = hashlib.sha256(pki.openssl("x509", "-in", self.minister.directory / "signer.pem",
-                                            "-outform", "DER")).hexdigest()
-        status = json.loads(self.reader.text(".kosekifs/status.json"))
-        state, owner = self.site.directory / "state", testbed.ROOM_USERS["mount"]
-        self.site.stop()
-        paths = [state, *(state / name for name in ("data.mdb", "lock.mdb", "slots", "lock"))]
-        for path in paths:
-            os.chown(path, 0, 0)
-        subprocess.run([build_directory() / "tests/unit/cache/store-load", state,
-                        self.site.directory / "keys" / "master.key",
-                        status["verify"]["trust_generation"], str(COUNT), "1000", signer],
-                       check=True)
-        for path in paths:
-            os.chown(path, owner, owner)
-        self.site.start()
 
     def time_of_list(self):
         """When the daemon took the newest list, on the clock of time.monotonic()."""
@@ -76,17 +55,19 @@ class Bench(RevocationTest):
         return moment.timestamp() - time.time() + time.monotonic()
 
     def test_change(self):
+        self.serve_signed("model.pdf")   # the first: the others are stored with its verdict
+        self.assertReads(self.reader, "model.pdf")
         self.minister.signer("other")
         self.serve_signed("other.pdf", signer="other")
         self.assertReads(self.reader, "other.pdf")
-        self.serve_signed("model.pdf")
-        self.assertReads(self.reader, "model.pdf")
+        self.site.stop()
         began = time.monotonic()
-        self.load()
-        print(f"{COUNT} certificates loaded in {time.monotonic() - began:.0f} s", flush=True)
+        fill_store(self.site, COUNT, 1000)
+        print(f"{COUNT} certificates stored in {time.monotonic() - began:.0f} s", flush=True)
+        self.site.start()
         touched = self.reader.run("/usr/bin/python3", "-S", "-c", TOUCH, READ, timeout=300)
         self.assertEqual(touched.returncode, 0, touched.stderr)
-        holder = Holder(self, "B0000000.pdf")
+        holder = Holder(self, "filled-0000000.pdf")
         self.assertEqual(holder.read(), "OK")
         times, stop = [], threading.Event()
 
@@ -100,7 +81,7 @@ class Bench(RevocationTest):
         time.sleep(3)
         before = sorted(times)
         times.clear()
-        watch = self.reader.start("/usr/bin/python3", "-S", "-c", WATCH, f"B{COUNT - 1:07}.pdf",
+        watch = self.reader.start("/usr/bin/python3", "-S", "-c", WATCH, f"filled-{COUNT - 1:07}.pdf",
                                   stdout=subprocess.PIPE, text=True)
         self.minister.write_list(self.minister.officials, "officials.crl",
                                  entries=[("signer", "keyCompromise", 0)])
@@ -124,7 +105,7 @@ class Bench(RevocationTest):
                   f"worst {values[-1]:.2f} ms")
         watch.communicate(timeout=30)
         self.assertEqual(len([row for row in self.audit("verdict")
-                              if row.get("name", "").startswith("B0")]), COUNT)
+                              if row.get("name", "").startswith("filled-")]), COUNT)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 /*
- * Fills the store of an installation that does not run with certificates of one line each, so that
- * listings can be tried at their full size. They get the verdict of the first certificate that is
- * stored already. The master key comes on standard input; runs as the
- * owner of the directory. usage: fill-store STATE_DIRECTORY MAP_SIZE COUNT <KEY
+ * Fills the store of an installation that does not run with small certificates, so that listings
+ * and look-ups can be tried among many. They get the verdict of the first certificate that is
+ * stored already. The master key comes on standard input; runs as the owner of the directory.
+ * usage: fill-store STATE_DIRECTORY MAP_SIZE COUNT SIZE <KEY
  */
 #include "base/clock.h"
 #include "cache/cache.h"
@@ -10,6 +10,8 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+
+enum { CONTENT_MIN = 20, CONTENT_MAX = 64 * 1024 };
 
 static void require(bool good, const char *what)
 {
@@ -41,22 +43,23 @@ static void take_verdict(struct cache *cache, struct verdict *ret_verdict)
     ret_verdict->reason_count = 0;
 }
 
-static void add(struct cache *cache, struct verdict *verdict, unsigned number)
+static void add(struct cache *cache, struct verdict *verdict, unsigned number, size_t size)
 {
     struct certname name;
     struct cache_entry entry;
-    char text[64], content[64];
+    char text[64], content[CONTENT_MAX];
     int64_t now_s = clock_realtime_s();
     snprintf(text, sizeof text, "filled-%07u.pdf", number);
-    int size = snprintf(content, sizeof content, "%%PDF-1.7 %07u\n", number);
+    memset(content, ' ', size);
+    snprintf(content, sizeof content, "%%PDF-1.7 %07u\n", number);
     require(certname_parse(text, &name), "name");
-    verdict->document_size = (uint64_t)size;
-    require(sha256(content, (size_t)size, verdict->document_sha256) == 0, "digest");
-    require(cache_upsert(cache, &name, (uint64_t)size, now_s, "0 \"filled\"", clock_realtime_ns(),
-                         &entry) == 0,
+    verdict->document_size = size;
+    require(sha256(content, size, verdict->document_sha256) == 0, "digest");
+    require(cache_upsert(cache, &name, size, now_s, "0 \"filled\"", clock_realtime_ns(), &entry) ==
+                0,
             "entry");
-    require(cache_admit(cache, &name, bytes_of(content, (size_t)size), verdict, now_s, now_s, 0,
-                        &entry) == 0,
+    require(cache_admit(cache, &name, bytes_of(content, size), verdict, now_s, now_s, 0, &entry) ==
+                0,
             "content");
 }
 
@@ -66,7 +69,9 @@ int main(int count, char **arguments)
     struct master_key *key = NULL;
     struct cache *cache = NULL;
     struct verdict *verdict = malloc(sizeof *verdict);
-    require(verdict && count == 4, "three arguments");
+    require(verdict && count == 5, "four arguments");
+    size_t size = strtoull(arguments[4], NULL, 10);
+    require(size >= CONTENT_MIN && size <= CONTENT_MAX, "size");
     require(master_key_of_file(STDIN_FILENO, message, &key) == 0, message);
     const struct cache_settings settings = {
         .directory_fd = open(arguments[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC),
@@ -76,7 +81,7 @@ int main(int count, char **arguments)
     require(cache_open(&settings, message, &cache) == 0, message);
     take_verdict(cache, verdict);
     for (unsigned i = 0, last = (unsigned)atoi(arguments[3]); i < last; i++)
-        add(cache, verdict, i);
+        add(cache, verdict, i, size);
     cache_close(cache);
     master_key_free(key);
     free(verdict);

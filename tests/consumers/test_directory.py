@@ -7,7 +7,7 @@ import subprocess
 import threading
 
 import testbed
-from system.scene import GOOD, SystemTest, build_directory
+from system.scene import GOOD, SystemTest, fill_store
 
 # Lists by small pieces, coming back to offsets seen before, as telldir and seekdir do. One JSON
 # object: names in order, and whether each offset led to the same name again.
@@ -328,11 +328,7 @@ class LargeDirectory(SystemTest):
     def test_listing_is_streamed(self):
         self.assertReads(self.reader, GOOD)
         self.site.stop()
-        with open(self.site.directory / "keys" / "master.key", "rb") as key:
-            subprocess.run(["eatmydata", build_directory() / "tests" / "consumers" / "fill-store",
-                            self.site.directory / "state", str(32 << 30), str(self.COUNT)],
-                           user=testbed.ROOM_USERS["mount"], group=testbed.ROOM_USERS["mount"],
-                           extra_groups=[], stdin=key, check=True)
+        fill_store(self.site, self.COUNT)
         self.site.start()
         before = self.memory()
         listed = self.reader.run("ls", "-U", timeout=600).stdout

@@ -61,6 +61,16 @@ def needs_root():
         raise unittest.SkipTest("/dev/fuse is missing: the kernel has no FUSE here")
 
 
+def fill_store(site, count, size=20):
+    """Many small certificates beside those that the site, which does not run, has stored. They are
+    called filled-0000000.pdf and so on."""
+    owner = testbed.ROOM_USERS["mount"]
+    with open(site.directory / "keys" / "master.key", "rb") as key:
+        subprocess.run(["eatmydata", build_directory() / "tests" / "consumers" / "fill-store",
+                        site.directory / "state", str(64 << 30), str(count), str(size)],
+                       user=owner, group=owner, extra_groups=[], stdin=key, check=True)
+
+
 class SystemTest(unittest.TestCase):
     """A mounted site with linksim behind it, for all tests of a class."""
 

@@ -1,9 +1,7 @@
 """Each caller sees and opens what the policy gives him."""
 
-import subprocess
-
 import testbed
-from system.scene import GOOD, SystemTest, build_directory
+from system.scene import GOOD, SystemTest, fill_store
 
 
 class Affairs(SystemTest):
@@ -95,11 +93,7 @@ class FewAmongMany(SystemTest):
     def test_listings_are_whole(self):
         self.assertReads(self.reader, GOOD)
         self.site.stop()
-        with open(self.site.directory / "keys" / "master.key", "rb") as key:
-            subprocess.run(["eatmydata", build_directory() / "tests" / "consumers" / "fill-store",
-                            self.site.directory / "state", str(1 << 30), str(self.COUNT)],
-                           user=testbed.ROOM_USERS["mount"], group=testbed.ROOM_USERS["mount"],
-                           extra_groups=[], stdin=key, check=True)
+        fill_store(self.site, self.COUNT)
         self.site.start()
         everything = self.reader.list()
         self.assertEqual(len(everything), self.COUNT + 1)
