@@ -11,7 +11,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 
-enum { CONTENT_MIN = 20, CONTENT_MAX = 64 * 1024 };
+enum { CONTENT_MIN = 20, CONTENT_MAX = 256 * 1024 * 1024 };
 
 static void require(bool good, const char *what)
 {
@@ -43,15 +43,15 @@ static void take_verdict(struct cache *cache, struct verdict *ret_verdict)
     ret_verdict->reason_count = 0;
 }
 
-static void add(struct cache *cache, struct verdict *verdict, unsigned number, size_t size)
+static void add(struct cache *cache, struct verdict *verdict, unsigned number, char *content,
+                size_t size)
 {
     struct certname name;
     struct cache_entry entry;
-    char text[64], content[CONTENT_MAX];
+    char text[64];
     int64_t now_s = clock_realtime_s();
     snprintf(text, sizeof text, "filled-%07u.pdf", number);
-    memset(content, ' ', size);
-    snprintf(content, sizeof content, "%%PDF-1.7 %07u\n", number);
+    snprintf(content, size, "%%PDF-1.7 %07u\n", number);
     require(certname_parse(text, &name), "name");
     verdict->document_size = size;
     require(sha256(content, size, verdict->document_sha256) == 0, "digest");
@@ -71,7 +71,8 @@ int main(int count, char **arguments)
     struct verdict *verdict = malloc(sizeof *verdict);
     require(verdict && count == 5, "four arguments");
     size_t size = strtoull(arguments[4], NULL, 10);
-    require(size >= CONTENT_MIN && size <= CONTENT_MAX, "size");
+    char *content = size >= CONTENT_MIN && size <= CONTENT_MAX ? calloc(1, size) : NULL;
+    require(content != NULL, "size");
     require(master_key_of_file(STDIN_FILENO, message, &key) == 0, message);
     const struct cache_settings settings = {
         .directory_fd = open(arguments[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC),
@@ -81,9 +82,10 @@ int main(int count, char **arguments)
     require(cache_open(&settings, message, &cache) == 0, message);
     take_verdict(cache, verdict);
     for (unsigned i = 0, last = (unsigned)atoi(arguments[3]); i < last; i++)
-        add(cache, verdict, i, size);
+        add(cache, verdict, i, content, size);
     cache_close(cache);
     master_key_free(key);
     free(verdict);
+    free(content);
     return 0;
 }
