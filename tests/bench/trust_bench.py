@@ -50,7 +50,7 @@ class Bench(RevocationTest):
 
     def time_of_list(self):
         """When the daemon took the newest list, on the clock of time.monotonic()."""
-        row = [row for row in self.audit("trust") if row.get("reason") == "revocation_list"][-1]
+        row = [row for row in self.site.events(kind="trust") if row.get("reason") == "revocation_list"][-1]
         moment = datetime.datetime.fromisoformat(row["time"].replace("Z", "+00:00"))
         return moment.timestamp() - time.time() + time.monotonic()
 
@@ -104,7 +104,7 @@ class Bench(RevocationTest):
             print(f"reads {words}: {len(values)}, median {values[len(values) // 2]:.2f} ms, "
                   f"worst {values[-1]:.2f} ms")
         watch.communicate(timeout=30)
-        self.assertEqual(len([row for row in self.audit("verdict")
+        self.assertEqual(len([row for row in self.site.events(kind="verdict")
                               if row.get("name", "").startswith("filled-")]), COUNT)
 
 
