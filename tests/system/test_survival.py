@@ -4,13 +4,17 @@ KOSEKIFS_KILLS=full runs the full counts; the check runs a few of them.
 """
 
 import contextlib
+import ctypes
+import errno
 import json
 import os
 import pathlib
 import random
 import re
+import select
 import shutil
 import signal
+import struct
 import subprocess
 import time
 import unittest
@@ -18,6 +22,7 @@ import unittest
 import testbed
 from system.scene import GOOD, GOOD_G4, LARGE, SLACK, SystemTest
 
+PIDFD_GETFD = 438  # not in this Python's os
 FULL = os.environ.get("KOSEKIFS_KILLS") == "full"
 
 # Compares certificates with their originals, one that was never read and one that was, whose pages
@@ -41,6 +46,15 @@ while [ ! -e "$stop" ]; do
 done
 echo "$count read"
 """
+
+
+def start_in_namespace(pid, site, *argv):
+    """A reader where the mount can be seen: in the mount namespace of that process."""
+    return subprocess.Popen(
+        ["nsenter", f"--target={pid}", "--mount", f"--wdns={site.mount_point}",
+         "setpriv", "--reuid=61101", "--regid=61101", f"--groups={testbed.AFFAIR_GROUP}",
+         *map(str, argv)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE)
 
 
 class Comparing:
@@ -231,6 +245,68 @@ class Silent(SystemTest):
         for room, pid in stopped.items():
             testbed.wait_until(lambda: not os.path.exists(f"/proc/{pid}"), 20 * SLACK, room)
         self.assertIn("kosekifs-mount does not answer", self.site.log())
+
+
+class Lost(SystemTest):
+    """A request that the kernel has given out and nobody owes."""
+
+    settings = {"mount.silence_max": "1s"}
+    CONNECTIONS = "/sys/fs/fuse/connections"
+    READ_MAX = 2 << 20
+
+    @classmethod
+    def configure(cls, **more):
+        super().configure(**more)
+        start = cls.site.start
+        # In a namespace of its own it sees what the kernel waits for, here and in containers.
+        cls.site.start = lambda: start(("unshare", "--mount", "sh", "-c",
+                                        f"mount -t fusectl none {cls.CONNECTIONS} && exec \"$@\"",
+                                        "sh"))
+
+    def start_inside(self, *argv):
+        return start_in_namespace(self.site.daemon.pid, self.site, *argv)
+
+    def take_device(self):
+        """Our own descriptor of the supervisor's /dev/fuse."""
+        pid = self.site.daemon.pid
+        number, = (int(fd.name) for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir()
+                   if os.readlink(fd) == "/dev/fuse")
+        process = os.pidfd_open(pid)
+        try:
+            device = ctypes.CDLL(None, use_errno=True).syscall(PIDFD_GETFD, process, number, 0)
+        finally:
+            os.close(process)
+        if device < 0:
+            raise OSError(ctypes.get_errno(), "pidfd_getfd")
+        self.addCleanup(os.close, device)
+        return device
+
+    def test_one_new_process_is_tried(self):
+        device = self.take_device()
+        mount = self.site.room("kosekifs-mount")
+        self.assertOk(self.reader.finish(self.start_inside("cat", GOOD)))
+        os.kill(mount, signal.SIGSTOP)
+        try:
+            testbed.wait_until(lambda: all("\nState:\tT" in (task / "status").read_text() for task in
+                                           pathlib.Path(f"/proc/{mount}/task").iterdir()),
+                               5, "kosekifs-mount to stop")
+            waiting = self.start_inside("cat", GOOD_G4)
+            self.assertTrue(select.select([device], [], [], 5)[0])
+            request = os.read(device, self.READ_MAX)
+        finally:
+            os.kill(mount, signal.SIGCONT)
+        _, _, unique = struct.unpack_from("=IIQ", request)
+        try:
+            testbed.wait_until(lambda: "has lost requests" in self.site.log(), 10 * SLACK,
+                               "the supervisor to see it")
+            testbed.wait_until(lambda: self.site.room("kosekifs-mount") not in (None, mount), 10,
+                               "another kosekifs-mount")
+            self.assertOk(self.reader.finish(self.start_inside("cat", GOOD)))
+            self.assertIsNone(waiting.poll(), "answered by somebody")
+        finally:
+            os.write(device, struct.pack("=IiQ", 16, -errno.EIO, unique))
+        self.assertIn(b"Input/output error", self.reader.finish(waiting).stderr)
+        self.assertEqual(self.site.log().count("has lost requests"), 1)
 
 
 class Replaced(SystemTest):
@@ -462,12 +538,7 @@ class UnderSystemd(SystemTest):
         return self.systemctl("show", "--value", "-p", key, "kosekifs").stdout.strip()
 
     def start_inside(self, *argv):
-        """A reader where the mount can be seen."""
-        return subprocess.Popen(
-            ["nsenter", f"--target={self.systemd.pid}", "--mount", f"--wdns={self.site.mount_point}",
-             "setpriv", "--reuid=61101", "--regid=61101", f"--groups={testbed.AFFAIR_GROUP}",
-             *map(str, argv)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE)
+        return start_in_namespace(self.systemd.pid, self.site, *argv)
 
     def test_supervisor(self):
         kills = 20 if FULL else 4
