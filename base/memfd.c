@@ -1,6 +1,8 @@
 /* Memory files and their seals; see base/memfd.h. */
 #include "base/memfd.h"
 
+#include "base/write_all.h"
+
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -22,17 +24,9 @@ int memfd_of(const char *label, const void *data, size_t size, int *ret_fd)
     int r = memfd_new(label, &fd);
     if (r < 0)
         return r;
-    const uint8_t *next = data;
-    for (size_t left = size; left > 0;) {
-        ssize_t written = write(fd, next, left);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return -errno;
-        next += written;
-        left -= (size_t)written;
-    }
-    r = memfd_seal(fd);
+    r = write_all(fd, data, size);
+    if (r == 0)
+        r = memfd_seal(fd);
     if (r < 0)
         return r;
     *ret_fd = steal_fd(&fd);

@@ -4,6 +4,7 @@
  * its turn is in it, whole. What an earlier backup has is not written again: a certificate whose
  * verdict alone changed takes some hundred bytes.
  */
+#include "base/write_all.h"
 #include "cache/backup_format.h"
 #include "cache/rows.h"
 #include "cache/stored.h"
@@ -36,19 +37,10 @@ struct writing {
 
 static int flush(struct writing *writing)
 {
-    const uint8_t *next = writing->buffer;
-    size_t left = writing->buffered;
-    while (left > 0) {
-        ssize_t written = write(writing->backup->fd, next, left);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            return written < 0 ? -errno : -EIO;
-        next += written;
-        left -= (size_t)written;
-    }
-    writing->buffered = 0;
-    return 0;
+    int r = write_all(writing->backup->fd, writing->buffer, writing->buffered);
+    if (r == 0)
+        writing->buffered = 0;
+    return r;
 }
 
 static int put(struct writing *writing, const void *data, size_t size)

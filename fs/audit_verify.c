@@ -159,19 +159,32 @@ static int compare_known(const void *a, const void *b)
     return (left->sequence > right->sequence) - (left->sequence < right->sequence);
 }
 
+static void begin_file(struct audit_verify *verify, const char *name)
+{
+    verify->file = name;
+    verify->line = 0;
+}
+
+/* Positive: a whole line; 0: the end, also when the last line is torn, which is a fault. */
+static int whole_line(struct audit_verify *verify, FILE *in, char line[AUDIT_LINE_MAX],
+                      size_t *ret_size)
+{
+    int r = next_line(in, line, ret_size);
+    if (r > 0)
+        verify->line++;
+    if (r != LINE_CUT)
+        return r;
+    fault(verify, AUDIT_FAULT_TORN, verify->line, "the last line is torn");
+    return 0;
+}
+
 int audit_verify_checkpoints(struct audit_verify *verify, FILE *in, const char *name)
 {
     char line[AUDIT_LINE_MAX];
     size_t size;
-    verify->file = name;
-    verify->line = 0;
     int r;
-    while ((r = next_line(in, line, &size)) > 0) {
-        verify->line++;
-        if (r == LINE_CUT) {
-            fault(verify, AUDIT_FAULT_TORN, verify->line, "the last line is torn");
-            break;
-        }
+    begin_file(verify, name);
+    while ((r = whole_line(verify, in, line, &size)) > 0) {
         r = take_checkpoint(verify, bytes_of(line, size));
         if (r < 0)
             return r;
@@ -292,15 +305,9 @@ int audit_verify_file(struct audit_verify *verify, FILE *in, const char *name)
 {
     char line[AUDIT_LINE_MAX];
     size_t size;
-    verify->file = name;
-    verify->line = 0;
     int r;
-    while ((r = next_line(in, line, &size)) > 0) {
-        verify->line++;
-        if (r == LINE_CUT) {
-            fault(verify, AUDIT_FAULT_TORN, verify->line, "the last line is torn");
-            return 0;
-        }
+    begin_file(verify, name);
+    while ((r = whole_line(verify, in, line, &size)) > 0) {
         if (verify->line == 1 && take_head(verify, line, size))
             continue;
         r = check_record(verify, bytes_of(line, size));

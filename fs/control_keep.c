@@ -3,10 +3,11 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "base/write_all.h"
 #include "fs/chores.h"
 #include "fs/control_fetch.h"
-#include "fs/control_purge.h"
 #include "fs/control_schema.h"
+#include "fs/control_work.h"
 #include "fs/errno_table.h"
 
 #include <errno.h>
@@ -16,70 +17,15 @@
 
 enum { PIECE_SIZE = 1024 * 1024, DAMAGE_TOLD_MAX = 5000 };
 
-/* What all long work needs to answer and to go on record. */
-struct work {
-    struct control *control;
-    struct mountfs *fs;
-    uint64_t peer;
-    struct caller caller;
-    uid_t asked_by;
-    char reason[CONTROL_REASON_SIZE];
-    char approver[CONTROL_APPROVER_SIZE];
-};
-
-static void work_init(struct work *work, const struct control_call *call, const char *approver)
-{
-    const char *reason = json_get_text(call->request, "reason");
-    *work = (struct work){.control = call->control,
-                          .fs = call->fs,
-                          .peer = call->peer,
-                          .caller = *call->caller,
-                          .asked_by = call->asked_by};
-    snprintf(work->reason, sizeof work->reason, "%s", reason ? reason : "");
-    snprintf(work->approver, sizeof work->approver, "%s", approver ? approver : "");
-}
-
-static int work_record(struct work *work, enum audit_kind kind, const char *name, const char *what,
-                       int error, const char *detail_key, const char *detail)
-{
-    char asked_by[16];
-    snprintf(asked_by, sizeof asked_by, "%u", work->asked_by);
-    const struct audit_event event = {
-        .kind = kind,
-        .result = error ? AUDIT_FAILED : AUDIT_OK,
-        .error = error,
-        .caller = &work->caller,
-        .name = name,
-        .reason = what,
-        .text = work->reason,
-        .detail = {{"approver", work->approver}, {"asked_by", asked_by}, {detail_key, detail}},
-    };
-    return audit_write(work->fs->audit, &event);
-}
-
 /* --- export ----------------------------------------------------------------------------------- */
 
 struct export
 {
     struct chore chore;
-    struct work work;
+    struct control_work work;
     struct cache_entry entry;
     int fd;
 };
-
-static int write_all(int fd, const uint8_t *data, size_t size)
-{
-    while (size > 0) {
-        ssize_t written = write(fd, data, size);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            return written < 0 ? -errno : -EIO;
-        data += written;
-        size -= (size_t)written;
-    }
-    return 0;
-}
 
 /* Also while it is being copied. Which affair it is for, nobody said. */
 static bool is_sealed(const struct export *export)
@@ -132,10 +78,10 @@ static void export_run(struct chore *chore)
 {
     struct export *export = (struct export *)chore;
     int error = copy_out(export);
-    if (error < 0 && work_record(&export->work, AUDIT_EXPORT, export->entry.name.text,
-                                 "not finished", -error, NULL, NULL) < 0)
+    if (error < 0 && control_work_record(&export->work, AUDIT_EXPORT, export->entry.name.text,
+                                         "not finished", -error, NULL, NULL) < 0)
         log_warning("an export that failed could not be recorded");
-    control_answer(export->work.control, export->work.peer, export_reply(export, error));
+    control_work_answer(&export->work, export_reply(export, error));
     close(export->fd);
     free(export);
 }
@@ -166,7 +112,7 @@ struct json *control_export(const struct control_call *call, bool *ret_later)
     struct export *export = calloc(1, sizeof *export);
     if (!export)
         return NULL;
-    work_init(&export->work, call, approver);
+    control_work_init(&export->work, call, approver);
     export->chore.run = export_run;
     export->fd = -1;
     struct json *reply = NULL;
@@ -177,8 +123,8 @@ struct json *control_export(const struct control_call *call, bool *ret_later)
     else if (is_sealed(export))
         reply = control_reply_error("an emergency seal is in force: kosekictl seals");
     hex_encode(export->entry.sha256, SHA256_SIZE, digest);
-    if (!reply && work_record(&export->work, AUDIT_EXPORT, name.text, "export", 0,
-                              "document_sha256", digest) < 0)
+    if (!reply && control_work_record(&export->work, AUDIT_EXPORT, name.text, "export", 0,
+                                      "document_sha256", digest) < 0)
         reply = control_reply_error("the audit trail cannot be written");
     if (!reply) {
         export->fd = steal_fd(&call->fds[0]);
@@ -197,7 +143,7 @@ struct json *control_export(const struct control_call *call, bool *ret_later)
 
 struct rotation {
     struct store_task task;
-    struct work work;
+    struct control_work work;
     uint32_t cursor;
     uint64_t counted;
 };
@@ -229,9 +175,10 @@ static void rotation_run(struct store_task *task, struct cache *cache)
     if (error == 0 && cache_statistics(cache, &store) == 0 && store.mirrors_behind)
         error = -ENOTCONN; /* a copy of the keys still has them under the old master key */
     snprintf(counted, sizeof counted, "%llu", (unsigned long long)rotation->counted);
-    if (work_record(&rotation->work, AUDIT_KEY, NULL, "rotated", -error, "keys", counted) < 0)
+    if (control_work_record(&rotation->work, AUDIT_KEY, NULL, "rotated", -error, "keys", counted) <
+        0)
         log_warning("the end of a key rotation could not be recorded");
-    control_answer(rotation->work.control, rotation->work.peer, rotation_reply(rotation, error));
+    control_work_answer(&rotation->work, rotation_reply(rotation, error));
     free(rotation);
 }
 
@@ -244,7 +191,7 @@ struct json *control_rotate_key(const struct control_call *call, bool *ret_later
     struct rotation *rotation = calloc(1, sizeof *rotation);
     if (!rotation)
         return NULL;
-    work_init(&rotation->work, call, approver);
+    control_work_init(&rotation->work, call, approver);
     rotation->task.run = rotation_run;
     *ret_later = true;
     provide_store_task(call->fs->provide, &rotation->task);
@@ -256,7 +203,7 @@ struct json *control_rotate_key(const struct control_call *call, bool *ret_later
 struct fsck {
     struct chore chore;
     struct store_task task; /* repairs, on the store thread */
-    struct work work;
+    struct control_work work;
     bool repair, structure;
     size_t told;
     struct json *damage; /* rows */
@@ -326,13 +273,14 @@ static void fsck_end(struct fsck *fsck, int error)
     struct mountfs *fs = fsck->work.fs;
     char damages[24];
     snprintf(damages, sizeof damages, "%llu", (unsigned long long)fsck->checked.damages);
-    if (work_record(&fsck->work, AUDIT_COMMAND, NULL, "fsck ended", -error, "damages", damages) < 0)
+    if (control_work_record(&fsck->work, AUDIT_COMMAND, NULL, "fsck ended", -error, "damages",
+                            damages) < 0)
         log_warning("the end of an fsck could not be recorded");
     if (error == 0 && fsck->checked.damages > 0)
         alerts_raise(fs->alerts, ALERT_CRITICAL, ALERT_STORE, "fsck",
                      "kosekictl fsck --refetch; check the disk.",
                      "fsck found %s damages in the store", damages);
-    control_answer(fsck->work.control, fsck->work.peer, fsck_reply(fsck, error));
+    control_work_answer(&fsck->work, fsck_reply(fsck, error));
     json_free(fsck->damage);
     free(fsck->lost);
     free(fsck);
@@ -350,7 +298,7 @@ static void fsck_repair(struct store_task *task, struct cache *cache)
             continue; /* what is under hold is not destroyed, however damaged */
         uint32_t inode;
         bool found = cache_find_number(cache, name, &inode) == 0;
-        error = work_record(&fsck->work, AUDIT_PURGE, name->text, "damaged", 0, NULL, NULL);
+        error = control_work_record(&fsck->work, AUDIT_PURGE, name->text, "damaged", 0, NULL, NULL);
         if (error >= 0)
             error = cache_forget(cache, name);
         if (found)
@@ -381,7 +329,7 @@ struct json *control_fsck(const struct control_call *call, bool *ret_later)
     struct fsck *fsck = calloc(1, sizeof *fsck);
     if (!fsck)
         return NULL;
-    work_init(&fsck->work, call, NULL);
+    control_work_init(&fsck->work, call, NULL);
     fsck->chore.run = fsck_run;
     fsck->task.run = fsck_repair;
     fsck->repair = repair;

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "fs/control_fetch.h"
+#include "fs/control_work.h"
 #include "fs/erasures.h"
 #include "keys/keys_client.h"
 
@@ -16,55 +17,20 @@ enum decision { DECIDED_PURGE, DECIDED_HOLD, DECIDED_RELEASE };
 struct deciding {
     struct store_task task;
     enum decision decision;
-    struct control *control;
-    struct mountfs *fs;
-    uint64_t peer;
-    struct caller caller;
-    uid_t asked_by;
-    char reason[CONTROL_REASON_SIZE];
-    char approver[CONTROL_APPROVER_SIZE];
+    struct control_work work;
     size_t count;
     struct certname names[CONTROL_NAMES_MAX];
 };
 
-const char *control_approver(const struct control_call *call, struct json **ret_refusal)
-{
-    const char *reason = json_get_text(call->request, "reason");
-    const char *approver = json_get_text(call->request, "approver");
-    const char *command = json_get_text(call->request, "command");
-    if (!reason || !*reason || strlen(reason) >= CONTROL_REASON_SIZE)
-        *ret_refusal =
-            control_reply_error("a reason shorter than %d bytes is needed", CONTROL_REASON_SIZE);
-    else if (approver && (!*approver || strlen(approver) >= CONTROL_APPROVER_SIZE))
-        *ret_refusal = control_reply_error("the approver's name is empty or too long");
-    else if (!approver && !access_needs_second_person(call->fs->access, command))
-        *ret_refusal = control_reply_error("who approved it? --approver NAME, or a second person "
-                                           "(second_person in the access policy)");
-    else
-        return approver ? approver : "second person";
-    return NULL;
-}
-
+/* sha256: of the content, NULL where there is none. */
 static int record(struct deciding *deciding, enum audit_kind kind, const char *name,
                   const char *what, int error, const uint8_t *sha256)
 {
-    char asked_by[16], digest[2 * SHA256_SIZE + 1] = "";
-    snprintf(asked_by, sizeof asked_by, "%u", deciding->asked_by);
+    char digest[2 * SHA256_SIZE + 1] = "";
     if (sha256)
         hex_encode(sha256, SHA256_SIZE, digest);
-    const struct audit_event event = {
-        .kind = kind,
-        .result = error ? AUDIT_FAILED : AUDIT_OK,
-        .error = error,
-        .caller = &deciding->caller,
-        .name = name,
-        .reason = what,
-        .text = deciding->reason,
-        .detail = {{"approver", deciding->approver},
-                   {"asked_by", asked_by},
-                   {sha256 ? "document_sha256" : NULL, digest}},
-    };
-    return audit_write(deciding->fs->audit, &event);
+    return control_work_record(&deciding->work, kind, name, what, error,
+                               sha256 ? "document_sha256" : NULL, digest);
 }
 
 static int sign(void *context, const void *statement, size_t size,
@@ -97,14 +63,14 @@ static const char *settle_failed(struct deciding *deciding, const struct cache_e
 static const char *settle(struct deciding *deciding, struct cache *cache,
                           const struct cache_entry *entry, int result)
 {
-    struct mountfs *fs = deciding->fs;
+    struct mountfs *fs = deciding->work.fs;
     struct cache_statistics store;
     const struct erasure_note note = {
         .entry = entry,
-        .reason = deciding->reason,
-        .approver = deciding->approver,
-        .asked_by = deciding->asked_by,
-        .approved_by = deciding->caller.uid,
+        .reason = deciding->work.reason,
+        .approver = deciding->work.approver,
+        .asked_by = deciding->work.asked_by,
+        .approved_by = deciding->work.caller.uid,
         .at_s = clock_realtime_s(),
     };
     mountfs_withdraw(fs, entry->inode);
@@ -177,7 +143,7 @@ static struct json *decide(struct deciding *deciding, struct cache *cache)
 static void run(struct store_task *task, struct cache *cache)
 {
     struct deciding *deciding = (struct deciding *)task;
-    control_answer(deciding->control, deciding->peer, decide(deciding, cache));
+    control_work_answer(&deciding->work, decide(deciding, cache));
     free(deciding);
 }
 
@@ -211,14 +177,7 @@ static struct json *start(const struct control_call *call, enum decision decisio
     }
     deciding->task.run = run;
     deciding->decision = decision;
-    deciding->control = call->control;
-    deciding->fs = call->fs;
-    deciding->peer = call->peer;
-    deciding->caller = *call->caller;
-    deciding->asked_by = call->asked_by;
-    snprintf(deciding->approver, sizeof deciding->approver, "%s", approver);
-    snprintf(deciding->reason, sizeof deciding->reason, "%s",
-             json_get_text(call->request, "reason"));
+    control_work_init(&deciding->work, call, approver);
     *ret_later = true;
     provide_store_task(call->fs->provide, &deciding->task);
     return NULL;

@@ -8,7 +8,7 @@
 
 #include "fs/control.h"
 
-enum { CONTROL_NAMES_MAX = 200, CONTROL_REASON_SIZE = 400, CONTROL_APPROVER_SIZE = 128 };
+enum { CONTROL_NAMES_MAX = 200 };
 
 /*
  * {"names": […], "reason", "approver"}. The approver is a name for the record; it may be left out
@@ -18,9 +18,5 @@ enum { CONTROL_NAMES_MAX = 200, CONTROL_REASON_SIZE = 400, CONTROL_APPROVER_SIZE
 struct json *control_purge(const struct control_call *call, bool *ret_later);
 /* {"names": […], "reason", "approver"}; "hold" and "release". */
 struct json *control_hold(const struct control_call *call, bool *ret_later);
-
-/* Who approved: the second person, or who is named. NULL with a reply in *ret_refusal if there is
- * none, or a text of the request is missing or too long. */
-const char *control_approver(const struct control_call *call, struct json **ret_refusal);
 
 #endif

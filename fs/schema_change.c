@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/write_all.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -17,30 +18,6 @@
 #define NEW ".new"
 #define NEW_CURRENT ".current"
 #define GONE ".gone"
-
-_printf_(3, 4) static int fault(char *ret_text, int r, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(ret_text, SCHEMA_TEXT_SIZE, format, arguments);
-    va_end(arguments);
-    return r;
-}
-
-static int write_all(int fd, const void *data, size_t size)
-{
-    const char *from = data;
-    while (size > 0) {
-        ssize_t written = write(fd, from, size);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return -errno;
-        from += written;
-        size -= (size_t)written;
-    }
-    return 0;
-}
 
 static int write_file(int directory, const char *name, const void *data, size_t size)
 {
@@ -106,12 +83,12 @@ int schema_change_begin(const char *path, char *ret_text, int *ret_store)
 {
     _cleanup_close_ int store = -1;
     if (mkdir(path, 0755) < 0 && errno != EEXIST)
-        return fault(ret_text, -errno, "%s cannot be made: %s", path, strerror(errno));
+        return schema_fault(ret_text, -errno, "%s cannot be made: %s", path, strerror(errno));
     int r = schema_store_open(path, ret_text, &store);
     if (r < 0)
         return r;
     if (flock(store, LOCK_EX | LOCK_NB) < 0)
-        return fault(ret_text, -EBUSY, "%s is being changed by somebody else", path);
+        return schema_fault(ret_text, -EBUSY, "%s is being changed by somebody else", path);
     if (unlinkat(store, NEW_CURRENT, 0) < 0 && errno != ENOENT)
         r = -errno;
     if (r == 0)
@@ -119,8 +96,9 @@ int schema_change_begin(const char *path, char *ret_text, int *ret_store)
     if (r == 0)
         r = clear_directory(store, GONE);
     if (r < 0)
-        return fault(ret_text, r, "%s: what an interrupted change left cannot be removed: %s", path,
-                     strerror(-r));
+        return schema_fault(ret_text, r,
+                            "%s: what an interrupted change left cannot be removed: %s", path,
+                            strerror(-r));
     *ret_store = steal_fd(&store);
     return 0;
 }
@@ -140,13 +118,14 @@ static int check_add(int store, const struct schema_id *id, char *ret_text)
     size_t count;
     _cleanup_free_ struct schema_id *ids = calloc(SCHEMA_VERSIONS_MAX, sizeof *ids);
     if (!ids)
-        return fault(ret_text, -ENOMEM, "memory is short");
+        return schema_fault(ret_text, -ENOMEM, "memory is short");
     if (is_there(store, id))
-        return fault(ret_text, -EEXIST, "schema %s %s is there already; versions never change",
-                     id->name, id->version);
+        return schema_fault(ret_text, -EEXIST,
+                            "schema %s %s is there already; versions never change", id->name,
+                            id->version);
     int r = schema_store_list(store, ret_text, ids, SCHEMA_VERSIONS_MAX, &count);
     if (r == 0 && count == SCHEMA_VERSIONS_MAX)
-        r = fault(ret_text, -ENOSPC, "there are %d versions already", SCHEMA_VERSIONS_MAX);
+        r = schema_fault(ret_text, -ENOSPC, "there are %d versions already", SCHEMA_VERSIONS_MAX);
     return r;
 }
 
@@ -158,14 +137,15 @@ int schema_change_check(int store, const struct schema_change *change, char *ret
     if (change->id.name[0] == '\0')
         return 0; /* use none */
     if (!is_there(store, &change->id))
-        return fault(ret_text, -ENOENT, "there is no schema %s %s", change->id.name,
-                     change->id.version);
+        return schema_fault(ret_text, -ENOENT, "there is no schema %s %s", change->id.name,
+                            change->id.version);
     if (strcmp(change->action, "use") == 0)
         return 0;
     int r = schema_store_current(store, ret_text, &current);
     if (r == 0 && strcmp(current.name, change->id.name) == 0 &&
         strcmp(current.version, change->id.version) == 0)
-        return fault(ret_text, -EBUSY, "schema %s %s is in use", current.name, current.version);
+        return schema_fault(ret_text, -EBUSY, "schema %s %s is in use", current.name,
+                            current.version);
     return r < 0 ? r : 0;
 }
 
@@ -192,7 +172,7 @@ static int note(int store, const struct schema_change *change, char *ret_text)
     _cleanup_json_ struct json *object = history_object(change);
     _cleanup_free_ char *line = object ? json_print(object) : NULL;
     if (!line)
-        return fault(ret_text, -ENOMEM, "memory is short");
+        return schema_fault(ret_text, -ENOMEM, "memory is short");
     size_t size = strlen(line);
     line[size] = '\n'; /* in place of the NUL: one write, so that lines stay whole */
     _cleanup_close_ int fd =
@@ -200,7 +180,7 @@ static int note(int store, const struct schema_change *change, char *ret_text)
     int r = fd < 0 ? -errno : write_all(fd, line, size + 1);
     if (r == 0 && (fsync(fd) < 0 || fsync(store) < 0))
         r = -errno;
-    return r < 0 ? fault(ret_text, r, "history cannot be written: %s", strerror(-r)) : 0;
+    return r < 0 ? schema_fault(ret_text, r, "history cannot be written: %s", strerror(-r)) : 0;
 }
 
 static int write_version(int directory, const struct schema_manifest *manifest,
@@ -245,7 +225,7 @@ int schema_change_add(int store, const struct schema_change *change,
     r = directory < 0 ? directory : write_version(directory, manifest, contents);
     if (r == 0)
         r = publish(store, &change->id);
-    return r < 0 ? fault(ret_text, r, "the schema cannot be written: %s", strerror(-r)) : 0;
+    return r < 0 ? schema_fault(ret_text, r, "the schema cannot be written: %s", strerror(-r)) : 0;
 }
 
 int schema_change_use(int store, const struct schema_change *change, char *ret_text)
@@ -262,7 +242,7 @@ int schema_change_use(int store, const struct schema_change *change, char *ret_t
     r = write_file(store, NEW_CURRENT, line, (size_t)size);
     if (r == 0 && (renameat(store, NEW_CURRENT, store, "current") < 0 || fsync(store) < 0))
         r = -errno;
-    return r < 0 ? fault(ret_text, r, "current cannot be written: %s", strerror(-r)) : 0;
+    return r < 0 ? schema_fault(ret_text, r, "current cannot be written: %s", strerror(-r)) : 0;
 }
 
 int schema_change_destroy(int store, const struct schema_change *change, char *ret_text)
@@ -284,7 +264,7 @@ int schema_change_destroy(int store, const struct schema_change *change, char *r
         r = -errno;
     if (r == 0 && fsync(store) < 0)
         r = -errno;
-    return r < 0 ? fault(ret_text, r, "schema %s %s cannot be removed: %s", change->id.name,
-                         change->id.version, strerror(-r))
+    return r < 0 ? schema_fault(ret_text, r, "schema %s %s cannot be removed: %s", change->id.name,
+                                change->id.version, strerror(-r))
                  : 0;
 }

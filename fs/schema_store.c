@@ -16,7 +16,7 @@
 #define CAPITALS "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGITS "0123456789"
 
-_printf_(3, 4) static int fault(char *ret_text, int r, const char *format, ...)
+int schema_fault(char *ret_text, int r, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -72,16 +72,16 @@ static int open_guarded(int directory, const char *name, int flags, char *ret_te
     _cleanup_close_ int fd =
         openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | flags);
     if (fd < 0 || fstat(fd, &status) < 0)
-        return fault(ret_text, -errno, "%s: %s", name, strerror(errno));
+        return schema_fault(ret_text, -errno, "%s: %s", name, strerror(errno));
     if (!(flags & O_DIRECTORY) && !S_ISREG(status.st_mode))
-        return fault(ret_text, -EINVAL, "%s is not a regular file", name);
+        return schema_fault(ret_text, -EINVAL, "%s is not a regular file", name);
     if (status.st_uid != 0 && status.st_uid != geteuid())
-        return fault(ret_text, -EPERM, "%s belongs to uid %u; it must belong to root%s", name,
-                     status.st_uid, geteuid() == 0 ? "" : " or to you");
+        return schema_fault(ret_text, -EPERM, "%s belongs to uid %u; it must belong to root%s",
+                            name, status.st_uid, geteuid() == 0 ? "" : " or to you");
     if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-        return fault(ret_text, -EPERM,
-                     "%s has mode %04o; group and others must not be able to write", name,
-                     status.st_mode & 07777);
+        return schema_fault(ret_text, -EPERM,
+                            "%s has mode %04o; group and others must not be able to write", name,
+                            status.st_mode & 07777);
     *ret_fd = steal_fd(&fd);
     return 0;
 }
@@ -100,10 +100,11 @@ static int read_guarded(int directory, const char *name, size_t size_max, char *
     while ((size = read(fd, part, sizeof part)) > 0) {
         r = buffer_append(&content, part, (size_t)size);
         if (r < 0)
-            return fault(ret_text, r, "%s: %s", name, r == -EMSGSIZE ? "too large" : strerror(-r));
+            return schema_fault(ret_text, r, "%s: %s", name,
+                                r == -EMSGSIZE ? "too large" : strerror(-r));
     }
     if (size < 0)
-        return fault(ret_text, -errno, "%s: %s", name, strerror(errno));
+        return schema_fault(ret_text, -errno, "%s: %s", name, strerror(errno));
     *ret_content = content;
     content.data = NULL;
     return 0;
@@ -125,7 +126,9 @@ static int open_version(int store, const struct schema_id *id, char *ret_text, i
     int r = open_guarded(store, id->name, O_DIRECTORY, ret_text, &name);
     if (r == 0)
         r = open_guarded(name, id->version, O_DIRECTORY, ret_text, ret_fd);
-    return r == -ENOENT ? fault(ret_text, r, "there is no schema %s %s", id->name, id->version) : r;
+    return r == -ENOENT
+               ? schema_fault(ret_text, r, "there is no schema %s %s", id->name, id->version)
+               : r;
 }
 
 int schema_store_current(int store, char *ret_text, struct schema_id *ret_id)
@@ -140,14 +143,14 @@ int schema_store_current(int store, char *ret_text, struct schema_id *ret_id)
         return r;
     if (content.size < 2 || content.data[content.size - 1] != '\n' ||
         memchr(content.data, '\0', content.size))
-        return fault(ret_text, -EBADMSG, "current is not understood");
+        return schema_fault(ret_text, -EBADMSG, "current is not understood");
     memcpy(line, content.data, content.size - 1);
     line[content.size - 1] = '\0';
     if (strcmp(line, "none") == 0)
         return SCHEMA_NONE_IN_USE;
     const char *name = strtok_r(line, " ", &save);
     if (!name || !schema_id_parse(name, save, ret_id))
-        return fault(ret_text, -EBADMSG, "current is not understood");
+        return schema_fault(ret_text, -EBADMSG, "current is not understood");
     return 0;
 }
 
@@ -259,7 +262,7 @@ int schema_store_manifest(int store, const struct schema_id *id, char *ret_text,
     _cleanup_json_ struct json *object = NULL;
     _cleanup_free_ struct schema_manifest *manifest = calloc(1, sizeof *manifest);
     if (!manifest)
-        return fault(ret_text, -ENOMEM, "memory is short");
+        return schema_fault(ret_text, -ENOMEM, "memory is short");
     int r = open_version(store, id, ret_text, &version);
     if (r == 0)
         r = read_guarded(version, "manifest", SCHEMA_MANIFEST_MAX, ret_text, &content);
@@ -269,7 +272,8 @@ int schema_store_manifest(int store, const struct schema_id *id, char *ret_text,
     if (r == 0 && !take_manifest(object, id, manifest))
         r = -EBADMSG;
     if (r < 0)
-        return fault(ret_text, r, "the manifest of %s %s is not understood", id->name, id->version);
+        return schema_fault(ret_text, r, "the manifest of %s %s is not understood", id->name,
+                            id->version);
     *ret_manifest = *manifest;
     return 0;
 }
@@ -289,11 +293,11 @@ int schema_store_read(int store, const struct schema_manifest *manifest, size_t 
         return r;
     r = sha256(content.data, content.size, digest);
     if (r < 0)
-        return fault(ret_text, r, "memory is short");
+        return schema_fault(ret_text, r, "memory is short");
     hex_encode(digest, sizeof digest, hex);
     if (content.size != file->size || strcmp(hex, file->sha256) != 0)
-        return fault(ret_text, -EBADMSG, "%s of schema %s %s is not the file that was added",
-                     file->name, manifest->id.name, manifest->id.version);
+        return schema_fault(ret_text, -EBADMSG, "%s of schema %s %s is not the file that was added",
+                            file->name, manifest->id.name, manifest->id.version);
     *ret_content = content;
     content.data = NULL;
     return 0;
@@ -339,7 +343,7 @@ int schema_store_list(int store, char *ret_text, struct schema_id *ids, size_t m
     size_t count = 0;
     int r = 0, found = scandirat(store, ".", &names, is_directory, compare_names);
     if (found < 0)
-        return fault(ret_text, -errno, "the schemas cannot be listed: %s", strerror(errno));
+        return schema_fault(ret_text, -errno, "the schemas cannot be listed: %s", strerror(errno));
     for (int i = 0; i < found; i++) {
         if (r == 0)
             r = list_versions(store, names[i]->d_name, ids, most, &count);
@@ -347,7 +351,7 @@ int schema_store_list(int store, char *ret_text, struct schema_id *ids, size_t m
     }
     free(names);
     if (r < 0)
-        return fault(ret_text, r, "the schemas cannot be listed: %s", strerror(-r));
+        return schema_fault(ret_text, r, "the schemas cannot be listed: %s", strerror(-r));
     *ret_count = count;
     return 0;
 }

@@ -83,4 +83,7 @@ _must_use_ int schema_manifest_digest(struct schema_manifest *manifest);
 /* The text of a manifest file, or NULL when memory is short. The caller frees. */
 char *schema_manifest_print(const struct schema_manifest *manifest);
 
+/* Says into ret_text (SCHEMA_TEXT_SIZE) what is wrong, and returns r. */
+int schema_fault(char *ret_text, int r, const char *format, ...) _printf_(3, 4);
+
 #endif

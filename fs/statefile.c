@@ -1,20 +1,9 @@
 #include "fs/statefile.h"
 
+#include "base/write_all.h"
+
 #include <fcntl.h>
 #include <sys/stat.h>
-
-static int write_all(int fd, struct bytes content)
-{
-    while (content.size > 0) {
-        ssize_t put = write(fd, content.data, content.size);
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put < 0)
-            return -errno;
-        content = bytes_of(content.data + put, content.size - (size_t)put);
-    }
-    return 0;
-}
 
 int statefile_write(int state_fd, const char *name, struct bytes content)
 {
@@ -25,7 +14,7 @@ int statefile_write(int state_fd, const char *name, struct bytes content)
         openat(state_fd, beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return -errno;
-    int r = write_all(fd, content);
+    int r = write_all(fd, content.data, content.size);
     if (r == 0 && fsync(fd) < 0)
         r = -errno;
     if (r == 0 && renameat(state_fd, beside, state_fd, name) < 0)

@@ -136,6 +136,13 @@ class SystemTest(unittest.TestCase):
         os.chown(directory, uid, uid)
         return directory
 
+    def ask(self, uid, *words):
+        """kosekictl as this user: (exit status, what it said)."""
+        person = self.site.reader(uid, groups=(testbed.CONTROL_GROUP,))
+        path = self.site.directory / "run" / "control.sock"
+        done = person.run(self.site.build / "kosekictl", "--socket", path, *words)
+        return done.returncode, (done.stdout + done.stderr).decode()
+
     def assertReads(self, reader, name, source=None, timeout=30):
         row = reader.read(name, timeout=timeout)
         self.assertEqual(row["error"], "OK", f"{name}: {row}")

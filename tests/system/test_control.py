@@ -183,12 +183,6 @@ class SecondPerson(SystemTest):
                                         second_person="fetch")
         super().configure()
 
-    def ask(self, uid, *words):
-        person = self.site.reader(uid, groups=(testbed.CONTROL_GROUP,))
-        path = self.site.directory / "run" / "control.sock"
-        done = person.run(self.site.build / "kosekictl", "--socket", path, *words)
-        return done.returncode, (done.stdout + done.stderr).decode()
-
     def pending(self):
         request = b'{"command":"pending"}\n'
         with socket.socket(socket.AF_UNIX) as peer:

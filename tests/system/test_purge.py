@@ -128,12 +128,6 @@ class ApprovedPurge(SystemTest):
                                         second_person="purge")
         super().configure()
 
-    def ask(self, uid, *words):
-        person = self.site.reader(uid, groups=(testbed.CONTROL_GROUP,))
-        path = self.site.directory / "run" / "control.sock"
-        done = person.run(self.site.build / "kosekictl", "--socket", path, *words)
-        return done.returncode, (done.stdout + done.stderr).decode()
-
     def test_second_person(self):
         self.serve_copy("two-1.pdf")
         self.assertReads(self.reader, "two-1.pdf")

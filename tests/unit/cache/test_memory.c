@@ -3,6 +3,7 @@
  * error or succeeds all the same, and the store is as good afterwards as before. Linked with
  * --wrap.
  */
+#include "../short_memory.h"
 #include "store_fixture.h"
 
 #include <openssl/crypto.h>
@@ -10,60 +11,6 @@
 #include <stdarg.h>
 
 #include <cmocka.h>
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-
-static unsigned allocations_left; /* 0 = none fails */
-static bool failed;
-
-static bool fails_now(void)
-{
-    if (allocations_left == 0 || --allocations_left > 0)
-        return false;
-    failed = true;
-    return true;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return fails_now() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails_now() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-    return fails_now() ? NULL : __real_realloc(old, size);
-}
-
-static void *crypto_malloc(size_t size, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    return fails_now() ? NULL : __real_malloc(size);
-}
-
-static void *crypto_realloc(void *old, size_t size, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    return fails_now() ? NULL : __real_realloc(old, size);
-}
-
-static void crypto_free(void *old, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    free(old);
-}
 
 enum { SIZE = 150000, POINTS_MAX = 20000 };
 

@@ -16,31 +16,11 @@
 #include <sys/socket.h>
 #include <cmocka.h>
 
-struct fixture {
-    struct scratch_dir dir;
-    struct config_audit config;
-};
-
-static int set_up(void **state)
-{
-    static struct fixture fixture;
-    fixture.config = trail_config();
-    *state = &fixture;
-    return scratch_dir_open(&fixture.dir);
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *fixture = *state;
-    scratch_dir_close(&fixture->dir);
-    return 0;
-}
-
 #define FIRST_FILE "audit/trail-00000001.jsonl"
 
 static char content[256 * 1024];
 
-static size_t read_file(struct fixture *fixture, const char *name)
+static size_t read_file(struct trail_fixture *fixture, const char *name)
 {
     ssize_t size = scratch_read(fixture->dir.fd, name, content, sizeof content - 1);
     assert_true(size >= 0);
@@ -48,7 +28,7 @@ static size_t read_file(struct fixture *fixture, const char *name)
     return (size_t)size;
 }
 
-static void expect_whole(struct fixture *fixture, uint64_t records)
+static void expect_whole(struct trail_fixture *fixture, uint64_t records)
 {
     struct trail_check check;
     assert_int_equal(trail_check_files(fixture->dir.fd, &check), 0);
@@ -59,7 +39,7 @@ static void expect_whole(struct fixture *fixture, uint64_t records)
 
 static void records_go_on_after_a_restart(void **state)
 {
-    struct fixture *fixture = *state;
+    struct trail_fixture *fixture = *state;
     static const char *const modes[] = {"written", "group", "each"};
     for (uint64_t i = 0; i < 3; i++) {
         memcpy(fixture->config.sync, modes[i], strlen(modes[i]) + 1);
@@ -91,7 +71,7 @@ static void records_go_on_after_a_restart(void **state)
 
 static void a_replayed_open_is_on_record_once(void **state)
 {
-    struct fixture *fixture = *state;
+    struct trail_fixture *fixture = *state;
     struct audit *audit = trail_open(fixture->dir.fd, &fixture->config);
     for (uint64_t unique = 2; unique <= 200; unique += 2)
         assert_int_equal(trail_write(audit, 0xfeedfacefeedface, unique), 0);
@@ -118,7 +98,7 @@ static void a_replayed_open_is_on_record_once(void **state)
 
 static void replay_is_known_across_a_rotation(void **state)
 {
-    struct fixture *fixture = *state;
+    struct trail_fixture *fixture = *state;
     fixture->config.file_size = 65536;
     struct audit *audit = trail_open(fixture->dir.fd, &fixture->config);
     uint64_t unique = 0, file = 1;
@@ -144,7 +124,7 @@ static void replay_is_known_across_a_rotation(void **state)
 
 static void a_torn_last_line_is_cut_and_told(void **state)
 {
-    struct fixture *fixture = *state;
+    struct trail_fixture *fixture = *state;
     struct audit *audit = trail_open(fixture->dir.fd, &fixture->config);
     assert_int_equal(trail_write(audit, 1, 1), 0);
     size_t keep = read_file(fixture, FIRST_FILE);
@@ -175,7 +155,7 @@ static void a_torn_last_line_is_cut_and_told(void **state)
 
 static void a_damaged_end_begins_a_new_file(void **state)
 {
-    struct fixture *fixture = *state;
+    struct trail_fixture *fixture = *state;
     struct audit *audit = trail_open(fixture->dir.fd, &fixture->config);
     for (uint64_t i = 1; i < 5; i++)
         assert_int_equal(trail_write(audit, 1, i), 0);
@@ -258,7 +238,7 @@ static void limit_file_size(void *context, bool full)
 
 static void a_file_that_cannot_grow_stops_and_resumes(void **state)
 {
-    struct fixture *fixture = *state;
+    struct trail_fixture *fixture = *state;
     check_full_disk(fixture->dir.fd, limit_file_size, NULL);
 }
 
@@ -279,7 +259,7 @@ static void fill_disk(void *context, bool full)
 
 static void a_full_disk_stops_and_resumes(void **state)
 {
-    struct fixture *fixture = *state;
+    struct trail_fixture *fixture = *state;
     if (mount("tmpfs", fixture->dir.path, "tmpfs", 0, "size=256k") < 0) {
         print_message("skipped: mounting a small tmpfs needs root\n");
         skip();
@@ -299,7 +279,7 @@ static int datagram_pair(int fds[2], int queue)
 
 static void sinks_get_every_record_in_their_form(void **state)
 {
-    struct fixture *fixture = *state;
+    struct trail_fixture *fixture = *state;
     struct audit *audit = trail_open(fixture->dir.fd, &fixture->config);
     int syslog[2], journald[2];
     assert_int_equal(datagram_pair(syslog, 1 << 18), 0);
@@ -332,7 +312,7 @@ static void sinks_get_every_record_in_their_form(void **state)
 
 static void a_stuck_sink_stops_nobody(void **state)
 {
-    struct fixture *fixture = *state;
+    struct trail_fixture *fixture = *state;
     struct audit *audit = trail_open(fixture->dir.fd, &fixture->config);
     int stuck[2], gone[2];
     assert_int_equal(datagram_pair(stuck, 4096), 0); /* nobody reads */
@@ -367,7 +347,7 @@ static void a_stuck_sink_stops_nobody(void **state)
 
 static void written_means_synced_soon(void **state)
 {
-    struct fixture *fixture = *state;
+    struct trail_fixture *fixture = *state;
     struct audit *audit = trail_open(fixture->dir.fd, &fixture->config);
     assert_int_equal(trail_write(audit, 1, 1), 0);
     int64_t begin_ms = clock_monotonic_ms();
@@ -382,7 +362,7 @@ static void written_means_synced_soon(void **state)
 
 static void checkpoints_are_signed_and_told(void **state)
 {
-    struct fixture *fixture = *state;
+    struct trail_fixture *fixture = *state;
     fixture->config.checkpoint_records = 10;
     struct audit *audit = trail_open(fixture->dir.fd, &fixture->config);
     struct audit_status status;
@@ -438,7 +418,7 @@ static int refuse_sign(void *context, const void *statement, size_t size,
 
 static void a_signature_that_fails_stops_nobody(void **state)
 {
-    struct fixture *fixture = *state;
+    struct trail_fixture *fixture = *state;
     fixture->config.checkpoint_records = 1;
     struct audit *audit = trail_open(fixture->dir.fd, &fixture->config);
     audit_set_sign(audit, refuse_sign, NULL);
@@ -472,7 +452,7 @@ static void *write_many(void *context)
 
 static void many_threads_make_one_chain(void **state)
 {
-    struct fixture *fixture = *state;
+    struct trail_fixture *fixture = *state;
     static const char *const modes[] = {"written", "group"};
     fixture->config.file_size = 65536;
     for (size_t mode = 0; mode < 2; mode++) {
@@ -512,7 +492,7 @@ static void observe(void *context, const struct audit_event *event, int error)
 
 static void the_observer_hears_of_every_event_once(void **state)
 {
-    struct fixture *fixture = *state;
+    struct trail_fixture *fixture = *state;
     struct seen seen = {0};
     struct audit *audit = NULL;
     assert_int_equal(audit_open(fixture->dir.fd, &fixture->config, observe, &seen, &audit), 0);
@@ -552,7 +532,7 @@ static void the_configuration_is_checked_before_the_mount(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, trail_set_up, trail_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(records_go_on_after_a_restart),
         TEST(a_replayed_open_is_on_record_once),

@@ -19,27 +19,7 @@ enum { PATIENCE_MS = 5000, MANY = 500, WRITERS = 4 };
 
 #define FIRST_FILE "audit/trail-00000001.jsonl"
 
-struct fixture {
-    struct scratch_dir dir;
-    struct config_audit config;
-};
-
-static int set_up(void **state)
-{
-    static struct fixture fixture;
-    fixture.config = trail_config();
-    *state = &fixture;
-    return scratch_dir_open(&fixture.dir);
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *fixture = *state;
-    scratch_dir_close(&fixture->dir);
-    return 0;
-}
-
-static void expect_whole(struct fixture *fixture, uint64_t records)
+static void expect_whole(struct trail_fixture *fixture, uint64_t records)
 {
     struct trail_check check;
     assert_int_equal(trail_check_files(fixture->dir.fd, &check), 0);
@@ -65,7 +45,7 @@ static void wait_for_sequence(struct audit *audit, uint64_t sequence)
 }
 
 /* The kinds of all records, their first letters. */
-static void read_kinds(struct fixture *fixture, const char *file, char *out, size_t size)
+static void read_kinds(struct trail_fixture *fixture, const char *file, char *out, size_t size)
 {
     static char content[1024 * 1024];
     ssize_t got = scratch_read(fixture->dir.fd, file, content, sizeof content - 1);
@@ -81,7 +61,7 @@ static void read_kinds(struct fixture *fixture, const char *file, char *out, siz
 
 static void they_come_before_the_next_record(void **state)
 {
-    struct fixture *fixture = *state;
+    struct trail_fixture *fixture = *state;
     fixture->config.sync_within = 10 * PATIENCE_MS; /* nobody else writes them */
     struct audit *audit = trail_open(fixture->dir.fd, &fixture->config);
     assert_int_equal(trail_write(audit, 1, 1), 0);
@@ -104,7 +84,7 @@ static void they_come_before_the_next_record(void **state)
 
 static void one_alone_is_written_soon(void **state)
 {
-    struct fixture *fixture = *state;
+    struct trail_fixture *fixture = *state;
     static const char *const modes[] = {"written", "group", "each"};
     uint64_t sequence = 1;
     for (size_t i = 0; i < 3; i++) {
@@ -124,7 +104,7 @@ static void one_alone_is_written_soon(void **state)
 
 static void many_at_once_are_all_written(void **state)
 {
-    struct fixture *fixture = *state;
+    struct trail_fixture *fixture = *state;
     fixture->config.sync_within = 10 * PATIENCE_MS;
     struct audit *audit = trail_open(fixture->dir.fd, &fixture->config);
     for (uint64_t i = 1; i <= MANY; i++)
@@ -135,7 +115,7 @@ static void many_at_once_are_all_written(void **state)
 
 static void they_survive_a_new_file(void **state)
 {
-    struct fixture *fixture = *state;
+    struct trail_fixture *fixture = *state;
     fixture->config.file_size = 4096;
     fixture->config.sync_within = 10 * PATIENCE_MS; /* a sync under way puts a new file off */
     struct audit *audit = trail_open(fixture->dir.fd, &fixture->config);
@@ -175,7 +155,7 @@ static void observe(void *context, const struct audit_event *event, int error)
 /* Kept while there is room for them, then counted as lost; no reader is refused because of them. */
 static void they_wait_while_the_file_cannot_grow(void **state)
 {
-    struct fixture *fixture = *state;
+    struct trail_fixture *fixture = *state;
     struct seen seen = {0};
     struct audit *audit = NULL;
     assert_int_equal(audit_open(fixture->dir.fd, &fixture->config, observe, &seen, &audit), 0);
@@ -221,7 +201,7 @@ static void they_wait_while_the_file_cannot_grow(void **state)
 /* Whoever has nothing to do must not look for it all the time. */
 static void the_thread_rests_when_all_is_written(void **state)
 {
-    struct fixture *fixture = *state;
+    struct trail_fixture *fixture = *state;
     static const char *const modes[] = {"written", "group", "each"};
     const struct timespec span = {.tv_nsec = 200 * 1000000}; /* what is measured, not waited for */
     for (size_t i = 0; i < 3; i++) {
@@ -258,7 +238,7 @@ static void *open_and_release(void *context)
 
 static void many_threads_make_one_chain(void **state)
 {
-    struct fixture *fixture = *state;
+    struct trail_fixture *fixture = *state;
     pthread_t threads[WRITERS];
     struct writer writers[WRITERS];
     struct audit *audit = trail_open(fixture->dir.fd, &fixture->config);
@@ -277,7 +257,7 @@ static void many_threads_make_one_chain(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, trail_set_up, trail_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(they_come_before_the_next_record),     TEST(one_alone_is_written_soon),
         TEST(many_at_once_are_all_written),         TEST(they_survive_a_new_file),

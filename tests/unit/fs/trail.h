@@ -20,6 +20,26 @@ static inline struct config_audit trail_config(void)
     return config;
 }
 
+struct trail_fixture {
+    struct scratch_dir dir;
+    struct config_audit config;
+};
+
+static inline int trail_set_up(void **state)
+{
+    static struct trail_fixture fixture;
+    fixture.config = trail_config();
+    *state = &fixture;
+    return scratch_dir_open(&fixture.dir);
+}
+
+static inline int trail_tear_down(void **state)
+{
+    struct trail_fixture *fixture = *state;
+    scratch_dir_close(&fixture->dir);
+    return 0;
+}
+
 static inline struct audit *trail_open(int state_fd, const struct config_audit *config)
 {
     struct audit *audit = NULL;

@@ -2,6 +2,7 @@
  * Each allocation fails in turn, ours and OpenSSL's: no document is accepted that is not accepted
  * with memory in plenty, a good one is never called forged, and nothing leaks or crashes.
  */
+#include "../short_memory.h"
 #include "vectors.h"
 
 #include <openssl/crypto.h>
@@ -11,61 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-
-/* Allocations until one fails; negative = none will. */
-static long countdown = -1;
-static bool failed;
-
-static bool fails(void)
-{
-    if (countdown < 0 || countdown-- > 0)
-        return false;
-    failed = true;
-    return true;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-    return fails() ? NULL : __real_realloc(old, size);
-}
-
-static void *openssl_malloc(size_t size, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    return fails() ? NULL : __real_malloc(size);
-}
-
-static void *openssl_realloc(void *old, size_t size, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    return fails() ? NULL : __real_realloc(old, size);
-}
-
-static void openssl_free(void *old, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    free(old);
-}
 
 /* Tries until no allocation fails any more; the count of verdicts that `is_wrong` does not like. */
 static unsigned torture(const char *file, bool (*is_wrong)(const struct verdict *verdict),
@@ -78,19 +24,19 @@ static unsigned torture(const char *file, bool (*is_wrong)(const struct verdict 
 
     vectors_load(file, &document);
     failed = true;
-    for (long n = 0; failed; n++, rounds++) {
+    for (unsigned long n = 1; failed; n++, rounds++) {
         struct verify_trust *trust = vectors_trust(NULL);
         failed = false;
-        countdown = n;
+        allocations_left = n;
         int r = verify_document(trust, &request, bytes_of(document.data, document.size), &verdict);
-        countdown = -1;
+        allocations_left = 0;
         if (r != 0 && r != -ENOMEM) {
             wrong++;
-            print_message("%s: %d at allocation %ld\n", file, r, n);
+            print_message("%s: %d at allocation %lu\n", file, r, n);
         } else if (r == 0 && is_wrong(&verdict)) {
             wrong++;
             const struct verdict_reason *reason = verdict_decisive(&verdict);
-            print_message("%s: %s %s at allocation %ld\n", file,
+            print_message("%s: %s %s at allocation %lu\n", file,
                           verdict_indication_text(verdict.indication), reason ? reason->text : "",
                           n);
         }
@@ -141,7 +87,7 @@ int main(void)
         cmocka_unit_test(test_bad_documents),
     };
 
-    if (!CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc, openssl_free))
+    if (!CRYPTO_set_mem_functions(crypto_malloc, crypto_realloc, crypto_free))
         return 99;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
  * that accepts only what is accepted with memory; the next verdict is as before. Linked with
  * --wrap.
  */
+#include "../../short_memory.h"
 #include "base/clock.h"
 #include "xml_fixture.h"
 
@@ -14,13 +15,6 @@
 
 #include <cmocka.h>
 
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-
 /* What xmlsec1 1.2.37 loses when memory is short. */
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
@@ -28,73 +22,11 @@ const char *__lsan_default_suppressions(void)
     return "leak:xmlXPathNodeSetCreate\nleak:xmlXPathNodeSetAdd\n";
 }
 
-static unsigned long allocations_left; /* 0 = none fails */
-static bool failed;
-
-static bool fails_now(void)
-{
-    if (allocations_left == 0 || --allocations_left > 0)
-        return false;
-    failed = true;
-    return true;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return fails_now() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails_now() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-    return fails_now() ? NULL : __real_realloc(old, size);
-}
-
-static void *library_malloc(size_t size)
-{
-    return fails_now() ? NULL : __real_malloc(size);
-}
-
-static void *library_realloc(void *old, size_t size)
-{
-    return fails_now() ? NULL : __real_realloc(old, size);
-}
-
 static char *library_strdup(const char *text)
 {
-    char *copy = library_malloc(strlen(text) + 1);
+    char *copy = __wrap_malloc(strlen(text) + 1);
 
     return copy ? strcpy(copy, text) : NULL;
-}
-
-static void library_free(void *memory)
-{
-    free(memory);
-}
-
-static void *crypto_malloc(size_t size, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    return library_malloc(size);
-}
-
-static void *crypto_realloc(void *old, size_t size, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    return library_realloc(old, size);
-}
-
-static void crypto_free(void *memory, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    free(memory);
 }
 
 static void torture(const char *name)
@@ -142,7 +74,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {cmocka_unit_test(test_each_allocation)};
 
-    if (xmlMemSetup(library_free, library_malloc, library_realloc, library_strdup) != 0 ||
+    if (xmlMemSetup(free, __wrap_malloc, __wrap_realloc, library_strdup) != 0 ||
         CRYPTO_set_mem_functions(crypto_malloc, crypto_realloc, crypto_free) != 1)
         return 1;
     return cmocka_run_group_tests(tests, NULL, NULL);
