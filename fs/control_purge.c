@@ -49,7 +49,7 @@ static const char *settle_failed(struct deciding *deciding, const struct cache_e
     if (record(deciding, AUDIT_PURGE, entry->name.text, pending ? "not finished" : "not done",
                error, NULL) < 0)
         log_warning("a purge that failed could not be recorded");
-    alerts_raise(deciding->fs->alerts, ALERT_CRITICAL, ALERT_STORE, "purge",
+    alerts_raise(deciding->work.fs->alerts, ALERT_CRITICAL, ALERT_STORE, "purge",
                  pending ? "Look at the disk; it is finished as soon as that is possible."
                          : "Look at the disk, and purge again.",
                  "a purge is not %s: %s", pending ? "finished" : "done", strerror(error));
