@@ -139,7 +139,7 @@ void verdict_at_line(enum verdict_moment moment, const struct verdict_at *at,
              at->text);
 }
 
-static struct json *report_at(const struct verdict_at *at)
+struct json *verdict_at_report(const struct verdict_at *at)
 {
     char time[RFC3339_SIZE] = "";
     _cleanup_json_ struct json *object = json_object_new();
@@ -158,7 +158,8 @@ struct json *verdict_times_report(const struct verdict_at at[VERDICT_AT_COUNT])
 {
     _cleanup_json_ struct json *object = json_object_new();
     for (unsigned i = 0; object && i < VERDICT_AT_COUNT; i++)
-        if (json_set(object, verdict_moment_text((enum verdict_moment)i), report_at(&at[i])) < 0)
+        if (json_set(object, verdict_moment_text((enum verdict_moment)i),
+                     verdict_at_report(&at[i])) < 0)
             return NULL;
     return steal_ptr(&object);
 }

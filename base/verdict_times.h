@@ -36,6 +36,8 @@ enum { VERDICT_AT_LINE_MAX = VERDICT_TEXT_MAX + VERDICT_CHECK_MAX + 120 };
 void verdict_at_line(enum verdict_moment moment, const struct verdict_at *at,
                      char ret_line[VERDICT_AT_LINE_MAX]);
 
+/* {"time", "indication", "sub_indication", "check", "text"}; NULL when memory is short. */
+struct json *verdict_at_report(const struct verdict_at *at);
 /* The member "times" of a report, as described in docs/report.md; NULL when memory is short. */
 struct json *verdict_times_report(const struct verdict_at at[VERDICT_AT_COUNT]);
 

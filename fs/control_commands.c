@@ -15,6 +15,7 @@
 #include "fs/control_purge.h"
 #include "fs/control_incident.h"
 #include "fs/control_reload.h"
+#include "fs/control_revalidate.h"
 #include "fs/control_scan.h"
 #include "fs/control_schema.h"
 #include "fs/control_trust.h"
@@ -385,6 +386,9 @@ static const struct command {
     {"incident", ACCESS_OPERATOR | ACCESS_APPROVER | ACCESS_AUDITOR, control_incident},
     {"upgrade", ACCESS_OPERATOR | ACCESS_APPROVER, control_reload},
     {"scan", ACCESS_OPERATOR, control_scan},
+    {"revalidate", ACCESS_OPERATOR, control_revalidate},
+    {"revalidate-apply", ACCESS_OPERATOR, control_revalidate},
+    {"revalidation", ACCESS_OPERATOR, control_revalidation},
     {"inventory", ACCESS_OPERATOR | ACCESS_APPROVER, control_inventory, .approver = true},
     {"inventory-check", ACCESS_OPERATOR | ACCESS_APPROVER, control_inventory_check},
     {"seals", ACCESS_VIEWER, control_seals},
@@ -476,7 +480,8 @@ struct json *control_command(const struct control_call *call, bool *ret_later)
     bool allowed = roles & command->roles;
     bool two = command->two || (command->approver && !(roles & ACCESS_APPROVER)) ||
                access_needs_second_person(call->fs->access, command->name);
-    bool recorded = (allowed && command->run == control_progress) ||
+    bool asks_often = command->run == control_progress || command->run == control_revalidation;
+    bool recorded = (allowed && asks_often) ||
                     record(call, command->name, allowed ? AUDIT_OK : AUDIT_DENIED) >= 0;
     /* What is wrong can be asked for, and everything sealed, even while the trail cannot be
      * written. */

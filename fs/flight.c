@@ -131,6 +131,14 @@ void flights_walk(const struct flights *flights, void (*visit)(struct flight *, 
     twalk_r(flights->by_id, visit_node, &closure);
 }
 
+bool flight_keep(struct flight *flight)
+{
+    if (flight->look_only && flight->stage >= FLIGHT_STORING)
+        return false;
+    flight->look_only = false;
+    return true;
+}
+
 void flight_add_waiter(struct flight *flight, struct waiter *waiter)
 {
     waiter->next = flight->waiters;

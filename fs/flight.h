@@ -50,6 +50,9 @@ struct flight {
     bool scan;                /* with anew: scanned for malware again as well */
     bool scan_after;          /* once it has landed: all was to be scanned meanwhile */
     bool background;          /* begun by step_reverify(), for nobody in particular */
+    bool compares;            /* with anew: of a run of fs/revalidation.h */
+    bool look_only; /* … and what comes of it is not kept; fixed from FLIGHT_STORING on */
+    bool compared;  /* … and it was */
     int memfd;
     uint64_t reserved; /* of provide's body_bytes */
     int64_t received_at_s;
@@ -95,6 +98,9 @@ size_t flights_count(const struct flights *flights);
 /* Calls `visit` for each flight; it may not add or remove any. */
 void flights_walk(const struct flights *flights, void (*visit)(struct flight *, void *),
                   void *context);
+
+/* Somebody needs what comes of a flight that was for looking only. False: too late. */
+bool flight_keep(struct flight *flight);
 
 void flight_add_waiter(struct flight *flight, struct waiter *waiter);
 /*

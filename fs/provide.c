@@ -72,6 +72,8 @@ void step_land(struct provide *provide, struct flight *flight, int error, const 
     step_release_body(provide, flight);
     if (flight->background && --provide->reverifying == 0)
         provide_wake(provide); /* for the next ones */
+    if (flight->compares)
+        step_compared(provide, flight, flight->outcome.reason);
     step_leave_place(provide, flight);
     count_out(provide, flight->waiters, NULL);
     TAILQ_INSERT_TAIL(&provide->landed, flight, queued);
@@ -266,6 +268,7 @@ struct provide *provide_free(struct provide *provide)
     shares_free(provide->shares);
     pthread_cond_destroy(&provide->store_ready);
     pthread_mutex_destroy(&provide->lock);
+    free(provide->revalidation.rows);
     free(provide);
     return NULL;
 }
@@ -383,7 +386,7 @@ static bool reverify_entry(struct provide *provide, const struct cache_entry *en
     if (under_way && provide->rescan)
         under_way->scan_after = true;
     if (!wanted || under_way)
-        return true;
+        return !wanted || flight_keep(under_way);
     if (provide->reverifying == REVERIFY_AT_ONCE)
         return false;
     struct flight *flight = flights_add(provide->flights, FLIGHT_CONTENT, &entry->name);
@@ -436,12 +439,18 @@ static void loop_tick(struct provide *provide)
     shares_walk(provide->shares, drop_abandoned, provide);
     step_link_crowd(provide);
     step_reverify(provide);
+    /* What provide does by itself goes first. */
+    bool revalidated = provide->reverify_cursor == REVERIFY_DONE && provide->reverifying == 0 &&
+                       step_revalidate(provide);
+    const struct revalidation_totals totals = provide->revalidation.totals;
     step_link(provide);
     step_trust(provide);
     step_verify(provide);
     bool measured = link_meter_turn(&provide->meter, tick.now_ms);
     struct link_reading reading = provide->meter.last;
     provide_unlock(provide);
+    if (revalidated)
+        provide->listener.revalidated(provide->listener.context, &totals);
     if (measured)
         provide->listener.measured(provide->listener.context, &reading);
     provide_worker_deadlines(provide, tick.now_ms);
@@ -499,7 +508,7 @@ static enum provide_stage stage_of(const struct flight *flight)
 static void note_progress(struct flight *flight, void *context)
 {
     struct progress_walk *walk = context;
-    if (walk->count == walk->most || flight->background)
+    if (walk->count == walk->most || flight->background || flight->compares)
         return;
     walk->rows[walk->count++] = (struct provide_progress){
         .name = flight->name,

@@ -35,6 +35,7 @@
 
 struct provide;
 struct keys_client;
+struct revalidation_totals;
 
 enum { PROVIDE_POLLFD_MAX = VERIFY_WORKER_MAX + 2 };
 
@@ -96,6 +97,8 @@ struct provide_listener {
     void (*swept)(void *context, uint64_t withheld, uint64_t served, int64_t elapsed_ms);
     /* A revocation list, a certificate of a signer or an anchor gets old. */
     void (*ageing)(void *context, const struct trust_age *age);
+    /* A run of fs/revalidation.h ended. */
+    void (*revalidated)(void *context, const struct revalidation_totals *totals);
     /* A child process misbehaved; the supervisor shall replace it. */
     void (*misbehaved)(void *context, enum room_role role, uint32_t index, const char *reason);
 };

@@ -4,6 +4,7 @@
 #include "base/ipc.h"
 #include "base/log.h"
 #include "base/room.h"
+#include "fs/control_revalidate.h"
 #include "fs/process_alerts.h"
 #include "fs/scanning.h"
 #include "fs/trust_tell.h"
@@ -163,6 +164,7 @@ void provide_news_listener(struct mountfs *fs, struct provide_listener *ret_list
         .sealed = on_sealed,
         .undecidable = on_undecidable,
         .retire = on_retire,
+        .revalidated = control_revalidated,
         .misbehaved = on_misbehaved,
     };
 }

@@ -11,6 +11,7 @@
 #include "fs/link_meter.h"
 #include "fs/provide.h"
 #include "fs/list_fetch.h"
+#include "fs/revalidation.h"
 #include "fs/revocation.h"
 #include "fs/shares.h"
 #include "fs/signers.h"
@@ -57,6 +58,17 @@ struct provide_trust {
     struct verify_answer *answer;    /* the loop thread's own */
 };
 
+/* provide_revalidate.c. Guarded by provide.lock. */
+struct revalidation {
+    struct revalidation_totals totals;
+    uint32_t cursor; /* the last certificate that was begun with */
+    bool seen_all;
+    unsigned under_way;
+    int64_t began_ms;
+    uint64_t serial;               /* of the newest row */
+    struct revalidation_row *rows; /* a ring; NULL before the first run */
+};
+
 struct provide {
     const struct config_mount *config;
     const struct config_crl *crl;
@@ -100,6 +112,7 @@ struct provide {
     uint32_t reverify_cursor; /* next inode to look at; REVERIFY_DONE: all seen */
     bool rescan;              /* … and scan all again on the way */
     unsigned reverifying;     /* background flights under way */
+    struct revalidation revalidation;
     uint64_t waiters;
     struct provide_statistics count;
 };
@@ -195,7 +208,20 @@ void provide_list_fetched(struct provide *provide, const struct link_event *even
 /* Once in a while: alerts about age; milliseconds until the next time. */
 int64_t provide_trust_look(struct provide *provide);
 
+/* provide_revalidate.c. */
+/* Begins with the next certificates; true when the run has just ended. */
+bool step_revalidate(struct provide *provide);
+/* Whether one more process may work for the run. */
+bool step_may_compare(const struct provide *provide);
+/* A flight of the run landed, verified or not. */
+void step_compared(struct provide *provide, struct flight *flight, const char *reason);
+/* In place of provide_revise(), in the store thread. */
+_must_use_ int provide_compare(struct provide *provide, struct flight *flight);
+
 /* provide_store.c: cache. */
+/* Writes the verdict of stored content that was verified anew. 0, also of what cannot be decided
+ * and stays as it was. */
+_must_use_ int provide_revise(struct provide *provide, struct flight *flight);
 void step_queue_for_store(struct provide *provide, struct flight *flight, enum flight_stage stage);
 void *provide_store_run(void *provide); /* the store thread */
 

@@ -181,6 +181,7 @@ static int join_flight(struct provide *provide, enum flight_kind kind, const str
     if (error && admitted)
         shares_remove_waiter(provide->shares, waiter->uid);
     if (!error) {
+        (void)flight_keep(flight);
         flight_add_waiter(flight, waiter);
         provide->waiters++;
         step_link(provide);

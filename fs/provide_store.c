@@ -61,7 +61,7 @@ static int store_load(struct provide *provide, struct flight *flight)
     size_t size = 0;
     if (!content)
         return -ENOMEM;
-    if (flight->background && !flight->scan &&
+    if ((flight->background || flight->compares) && !flight->scan &&
         provide->listener.sealed(provide->listener.context, &flight->name))
         return -EPERM;
     int result =
@@ -74,7 +74,7 @@ static int store_load(struct provide *provide, struct flight *flight)
 }
 
 /* What cannot be decided now stays as it was, to be looked at again when lists or trust change. */
-static int store_judged_anew(struct provide *provide, struct flight *flight)
+int provide_revise(struct provide *provide, struct flight *flight)
 {
     /* Withheld content would come back under the next trust. */
     if (verdict_says_malware(flight->verdict))
@@ -96,7 +96,8 @@ static int store_judged(struct provide *provide, struct flight *flight)
     const struct verdict *verdict = flight->verdict;
     struct cache_entry known;
     if (flight->anew)
-        return store_judged_anew(provide, flight);
+        return flight->compares ? provide_compare(provide, flight)
+                                : provide_revise(provide, flight);
     int result = cache_find(provide->cache, &flight->name, &known);
     if (result != 0)
         return result > 0 ? -ENOENT : result;
@@ -182,7 +183,7 @@ static void store_serve(struct provide *provide, struct flight *flight)
                                                  : store_judged(provide, flight);
     bool withdrawn = !loading && flight->kind == FLIGHT_CONTENT &&
                      flight->verdict->indication != VERDICT_TOTAL_PASSED &&
-                     result != STORE_FETCH_ANEW;
+                     result != STORE_FETCH_ANEW && !flight->look_only;
     /* Pages of what was stored under this number before, if a crash kept them from being dropped.
      */
     bool replaced =

@@ -24,14 +24,19 @@ enum {
     ENDED_MS = 10000, /* from a lost connection to hearing how the process ended */
 };
 
-/* The next flight that this worker may have. */
+/* The next flight that this worker may have; those that only compare go last. */
 static struct flight *next_flight(struct provide *provide, const struct worker *worker)
 {
-    struct flight *flight;
+    struct flight *flight, *patient = NULL;
     TAILQ_FOREACH(flight, &provide->verify_queue, queued)
-    if (!flight->wants_fresh || worker->documents == 0)
-        return flight;
-    return NULL;
+    {
+        if (flight->wants_fresh && worker->documents > 0)
+            continue;
+        if (!flight->compares || flight->waiters)
+            return flight;
+        patient = patient ? patient : flight;
+    }
+    return patient && step_may_compare(provide) ? patient : NULL;
 }
 
 static void step_submit(struct provide *provide, struct worker *worker, struct flight *flight)
@@ -150,7 +155,8 @@ static void give_up(struct provide *provide, struct flight *flight, const char *
     int r = verdict ? undecidable_verdict(provide, flight, reason, verdict) : -ENOMEM;
     if (r == 0) {
         provide->listener.undecidable(provide->listener.context, reason);
-        provide->listener.judged(provide->listener.context, &flight->name, verdict);
+        if (!flight->compares) /* told when it is kept */
+            provide->listener.judged(provide->listener.context, &flight->name, verdict);
     }
     provide_lock(provide);
     if (r == 0)
@@ -263,7 +269,8 @@ static void take_verdict(struct provide *provide, struct worker *worker,
     bool passed = verdict->indication == VERDICT_TOTAL_PASSED;
     bool retired = (!passed && !flight->anew) ||
                    worker->documents >= (uint64_t)provide->config->verify_documents;
-    provide->listener.judged(provide->listener.context, &flight->name, verdict);
+    if (!flight->compares) /* told when it is kept */
+        provide->listener.judged(provide->listener.context, &flight->name, verdict);
     provide_lock(provide);
     worker->flight = NULL;
     step_answered(provide, flight, verdict);

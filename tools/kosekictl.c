@@ -36,6 +36,7 @@ static const char usage_text[] =
     "  access explain USER NAME         why a user may read a certificate, or not\n"
     "  grants | grant | revoke          rights to single certificates\n"
     "  scan NAME ... | --all            verify and scan for malware once more\n"
+    "  revalidate [--apply] | --follow | --stop   verify everything stored once more, and compare\n"
     "  seal | unseal ID | seals         stop serving at once: all, an affair, a user, a name\n"
     "  purge NAME... --reason TEXT [--approver NAME]   destroy certificates for ever\n"
     "  hold | release NAME... --reason TEXT [--approver NAME]   legal hold\n"

@@ -9,6 +9,7 @@
 #include "tools/kosekictl_keep.h"
 #include "tools/kosekictl_link.h"
 #include "tools/kosekictl_reload.h"
+#include "tools/kosekictl_revalidate.h"
 #include "tools/kosekictl_scan.h"
 #include "tools/kosekictl_revocation.h"
 #include "tools/kosekictl_seal.h"
@@ -176,6 +177,7 @@ static const struct {
     {"unseal", kosekictl_unseal},
     {"seals", kosekictl_seals},
     {"scan", kosekictl_scan},
+    {"revalidate", kosekictl_revalidate},
     {"purge", kosekictl_decide},
     {"hold", kosekictl_decide},
     {"release", kosekictl_decide},

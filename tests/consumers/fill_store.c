@@ -1,8 +1,9 @@
 /*
  * Fills the store of an installation that does not run with small certificates, so that listings
- * and look-ups can be tried among many. They get the verdict of the first certificate that is
- * stored already. The master key comes on standard input; runs as the owner of the directory.
- * usage: fill-store STATE_DIRECTORY MAP_SIZE COUNT SIZE <KEY
+ * and look-ups can be tried among many, and with files as they are, as a program that accepted them
+ * would have. They get the verdict of the first certificate that is stored already. The master key
+ * comes on standard input; runs as the owner of the directory.
+ * usage: fill-store STATE_DIRECTORY MAP_SIZE COUNT SIZE [FILE]... <KEY
  */
 #include "base/clock.h"
 #include "cache/cache.h"
@@ -43,24 +44,38 @@ static void take_verdict(struct cache *cache, struct verdict *ret_verdict)
     ret_verdict->reason_count = 0;
 }
 
-static void add(struct cache *cache, struct verdict *verdict, unsigned number, char *content,
-                size_t size)
+static void add(struct cache *cache, struct verdict *verdict, const char *text,
+                struct bytes content)
 {
     struct certname name;
     struct cache_entry entry;
-    char text[64];
     int64_t now_s = clock_realtime_s();
+    require(certname_parse(text, &name), "name");
+    verdict->document_size = content.size;
+    require(sha256(content.data, content.size, verdict->document_sha256) == 0, "digest");
+    require(cache_upsert(cache, &name, content.size, now_s, "0 \"filled\"", clock_realtime_ns(),
+                         &entry) == 0,
+            "entry");
+    require(cache_admit(cache, &name, content, verdict, now_s, now_s, 0, &entry) == 0, "content");
+}
+
+static void add_made(struct cache *cache, struct verdict *verdict, unsigned number, char *content,
+                     size_t size)
+{
+    char text[64];
     snprintf(text, sizeof text, "filled-%07u.pdf", number);
     snprintf(content, size, "%%PDF-1.7 %07u\n", number);
-    require(certname_parse(text, &name), "name");
-    verdict->document_size = size;
-    require(sha256(content, size, verdict->document_sha256) == 0, "digest");
-    require(cache_upsert(cache, &name, size, now_s, "0 \"filled\"", clock_realtime_ns(), &entry) ==
-                0,
-            "entry");
-    require(cache_admit(cache, &name, bytes_of(content, size), verdict, now_s, now_s, 0, &entry) ==
-                0,
-            "content");
+    add(cache, verdict, text, bytes_of(content, size));
+}
+
+static void add_file(struct cache *cache, struct verdict *verdict, const char *path)
+{
+    _cleanup_free_ uint8_t *content = malloc(CONTENT_MAX);
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+    require(content && fd >= 0, path);
+    ssize_t size = read(fd, content, CONTENT_MAX);
+    require(size >= 0 && size < CONTENT_MAX, path);
+    add(cache, verdict, strrchr(path, '/') + 1, bytes_of(content, (size_t)size));
 }
 
 int main(int count, char **arguments)
@@ -69,7 +84,7 @@ int main(int count, char **arguments)
     struct master_key *key = NULL;
     struct cache *cache = NULL;
     struct verdict *verdict = malloc(sizeof *verdict);
-    require(verdict && count == 5, "four arguments");
+    require(verdict && count >= 5, "four arguments");
     size_t size = strtoull(arguments[4], NULL, 10);
     char *content = size >= CONTENT_MIN && size <= CONTENT_MAX ? calloc(1, size) : NULL;
     require(content != NULL, "size");
@@ -82,7 +97,9 @@ int main(int count, char **arguments)
     require(cache_open(&settings, message, &cache) == 0, message);
     take_verdict(cache, verdict);
     for (unsigned i = 0, last = (unsigned)atoi(arguments[3]); i < last; i++)
-        add(cache, verdict, i, content, size);
+        add_made(cache, verdict, i, content, size);
+    for (int i = 5; i < count; i++)
+        add_file(cache, verdict, arguments[i]);
     cache_close(cache);
     master_key_free(key);
     free(verdict);

@@ -61,13 +61,14 @@ def needs_root():
         raise unittest.SkipTest("/dev/fuse is missing: the kernel has no FUSE here")
 
 
-def fill_store(site, count, size=20):
+def fill_store(site, count, size=20, files=()):
     """Many small certificates beside those that the site, which does not run, has stored. They are
-    called filled-0000000.pdf and so on."""
+    called filled-0000000.pdf and so on. And files as they are, under their names."""
     owner = testbed.ROOM_USERS["mount"]
     with open(site.directory / "keys" / "master.key", "rb") as key:
         subprocess.run(["eatmydata", build_directory() / "tests" / "consumers" / "fill-store",
-                        site.directory / "state", str(64 << 30), str(count), str(size)],
+                        site.directory / "state", str(64 << 30), str(count), str(size),
+                        *files],
                        user=owner, group=owner, extra_groups=[], stdin=key, check=True)
 
 
