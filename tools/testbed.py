@@ -11,6 +11,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -24,6 +25,7 @@ ROOM_USERS = {"mount": 61001, "link": 61002, "verify": 61003, "keys": 61004, "sc
 AFFAIR_GROUP, BACKUP_GROUP, CONTROL_GROUP = 61100, 61200, 61300
 SIGNER_DN = "CN=Minister of Justice,OU=Ministry of Justice,O=Japanese Government,C=JP"
 START_SECONDS = 20
+CAP_SYS_ADMIN = 21           # its bit in /proc/self/status
 
 # Reads files as somebody else and says what happened; runs in a process of its own.
 READ_PROGRAM = """
@@ -46,6 +48,18 @@ class Trouble(Exception):
     """The installation does not do what it must for any test or demo to go on."""
 
 
+def why_no_mount():
+    """Why this machine lets nothing be mounted with FUSE, or None. Containers often do not."""
+    if os.geteuid() != 0:
+        return "mounting and becoming other users needs root"
+    if not os.path.exists("/dev/fuse"):
+        return "/dev/fuse is missing: the kernel has no FUSE here"
+    effective = re.search(r"^CapEff:\s*(\w+)$", pathlib.Path("/proc/self/status").read_text(), re.M)
+    if not int(effective[1], 16) >> CAP_SYS_ADMIN & 1:
+        return "root without CAP_SYS_ADMIN, as in a container, cannot mount"
+    return None
+
+
 def reachable_top():
     """A path of this tree that other users can walk to, short enough for sockets in it. If there is
     none (a checkout in a home directory), this program starts again in a mount namespace where the
@@ -53,7 +67,7 @@ def reachable_top():
     if "KOSEKIFS_REACH" in os.environ:
         return pathlib.Path(os.environ["KOSEKIFS_REACH"])
     open_to_all = all(p.stat().st_mode & 0o001 for p in (TOP, *TOP.parents))
-    if os.geteuid() != 0 or open_to_all and len(str(TOP)) < 40:
+    if why_no_mount() or open_to_all and len(str(TOP)) < 40:
         return TOP
     os.environ["KOSEKIFS_REACH"] = "/mnt"
     os.execvp("unshare", ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /mnt && exec "$@"',

@@ -55,10 +55,9 @@ def expectations():
 
 
 def needs_root():
-    if os.geteuid() != 0:
-        raise unittest.SkipTest("mounting and becoming other users needs root")
-    if not os.path.exists("/dev/fuse"):
-        raise unittest.SkipTest("/dev/fuse is missing: the kernel has no FUSE here")
+    reason = testbed.why_no_mount()
+    if reason:
+        raise unittest.SkipTest(reason)
 
 
 def fill_store(site, count, size=20, files=()):

@@ -5,10 +5,13 @@ import os
 import pathlib
 import shutil
 import subprocess
+import sys
 import time
 import unittest
 
 TOP = pathlib.Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(TOP / "tools"))
+import testbed  # noqa: E402
 
 
 def reachable(variable):
@@ -145,8 +148,9 @@ class Place:
 
 class SupervisorTest(unittest.TestCase):
     def setUp(self):
-        if os.geteuid() != 0:
-            self.skipTest("needs root: mounts, and changes to the rooms' users")
+        reason = testbed.why_no_mount()
+        if reason:
+            self.skipTest(reason)
         if not all(path.stat().st_mode & 0o001 for path in PROGRAM.parents):
             self.skipTest(f"the rooms' users cannot walk to {PROGRAM.parent}; tools/check can help")
         self.place = Place()
