@@ -7,10 +7,10 @@
  * writes.
  */
 #include "cache/ages.h"
+#include "cache/change.h"
 #include "cache/erasure.h"
 #include "cache/outbox.h"
 #include "cache/periods.h"
-#include "cache/pool.h"
 #include "cache/space.h"
 #include "cache/stored.h"
 
@@ -77,13 +77,6 @@ static int put_record(struct cache *cache, MDB_txn *transaction, const struct re
     return r;
 }
 
-static int check_room(struct cache *cache, uint64_t size)
-{
-    uint64_t chunks = size / RECORD_CHUNK_SIZE + 1;
-    uint64_t pages = chunks * space_pages(cache, RECORD_CHUNK_SIZE + AEAD_TAG_SIZE);
-    return space_check(cache, pages + SPACE_SMALL_PAGES);
-}
-
 static int check_quota(const struct cache *cache, const struct counters *counters,
                        const struct entry_row *row, uint64_t size)
 {
@@ -109,19 +102,11 @@ static void count_admission(struct counters *counters, const struct entry_row *b
     counters_touch(counters);
 }
 
-/* What is going to be stored, and how. */
-struct admission {
-    struct bytes content;
-    const struct verdict *verdict;
-    int64_t received_at_s, now_s;
-    uint32_t period;
-    const struct pool_slot *slot;
-    struct data_key key; /* of slot and period */
-};
-
-static void fill_entry(struct entry_row *row, const struct admission *admission)
+static void fill_entry(struct change *change)
 {
+    const struct cache_admission *admission = &change->asked->admission;
     const struct verdict *verdict = admission->verdict;
+    struct entry_row *row = &change->row;
     struct cache_entry *entry = &row->entry;
     entry->state = CACHE_STORED;
     entry->size = admission->content.size;
@@ -133,37 +118,76 @@ static void fill_entry(struct entry_row *row, const struct admission *admission)
     memcpy(entry->sha256, verdict->document_sha256, sizeof entry->sha256);
     memcpy(entry->signer_sha256, verdict->signer_sha256, sizeof entry->signer_sha256);
     row->place.version++;
-    row->place.generation = admission->slot->generation;
-    row->place.slot = admission->slot->number;
+    row->place.generation = change->slot.generation;
+    row->place.slot = change->slot.number;
     row->place.chunk_size = RECORD_CHUNK_SIZE;
-    row->place.period = admission->period;
+    row->place.period = change->period;
 }
 
-/* Everything of one admission but begin and commit. `row` is the entry before and after. */
-static int write_admission(struct cache *cache, MDB_txn *transaction,
-                           const struct admission *admission, struct entry_row *row)
+int admission_check(const struct cache_change *change)
 {
+    const struct cache_admission *admission = &change->admission;
+    if (!verdict_accepts(admission->verdict, admission->content))
+        return -EINVAL;
+    return admission->content.size > RECORD_CONTENT_MAX ? -EFBIG : 0;
+}
+
+uint64_t admission_pages(const struct cache *cache, const struct cache_admission *admission)
+{
+    uint64_t chunks = admission->content.size / RECORD_CHUNK_SIZE + 1;
+    return chunks * space_pages(cache, RECORD_CHUNK_SIZE + AEAD_TAG_SIZE);
+}
+
+int admission_prepare(struct change *change)
+{
+    struct data_key period_key = change->key;
+    int r = 0;
+    if (change->period == 0)
+        change->key = change->slot.key;
+    else
+        r = period_content_key(&change->slot.key, &period_key, &change->key);
+    data_key_wipe(&period_key);
+    return r;
+}
+
+int admission_look(struct cache *cache, MDB_txn *transaction, struct change *change)
+{
+    const struct cache_admission *admission = &change->asked->admission;
+    const struct cache_entry *entry = &change->row.entry;
     struct counters counters;
-    struct number_key slot_key = number_key(admission->slot->number);
-    size_t size = admission->content.size;
+    int r = entry_get_name(cache, transaction, change->asked->name, &change->row);
+    if (r != 0)
+        return r < 0 ? r : -ENOENT;
+    if (admission->validator && (entry->size != admission->content.size ||
+                                 strcmp(entry->validator, admission->validator) != 0))
+        return -ESTALE;
+    change->replaces = entry_has_content(entry);
+    r = counters_get(cache, transaction, &counters);
+    return r < 0 ? r : check_quota(cache, &counters, &change->row, admission->content.size);
+}
+
+int admission_write(struct cache *cache, MDB_txn *transaction, struct change *change)
+{
+    const struct cache_admission *admission = &change->asked->admission;
+    struct entry_row *row = &change->row;
+    struct counters counters;
+    struct number_key slot_key = number_key(change->slot.number);
     int r = counters_get(cache, transaction, &counters);
-    if (r == 0)
-        r = check_quota(cache, &counters, row, size);
-    if (r == 0 && entry_has_content(&row->entry))
+    if (r == 0 && change->replaces)
         r = erasure_begin(cache, transaction, row);
     if (r < 0)
         return r;
-    count_admission(&counters, row, size);
-    fill_entry(row, admission);
+    count_admission(&counters, row, admission->content.size);
+    fill_entry(change);
     struct record record = entry_record(row);
-    r = put_record(cache, transaction, &record, &admission->key, admission->content.data,
+    r = put_record(cache, transaction, &record, &change->key, admission->content.data,
                    admission->verdict);
     if (r == 0)
         r = entry_put(cache, transaction, row);
     if (r == 0)
         r = age_put(cache, transaction, &row->entry);
     if (r == 0)
-        r = period_count(cache, transaction, admission->period, 1);
+        r = period_count(cache, transaction, change->period, 1);
     if (r == 0)
         r = store_delete(cache, transaction, TABLE_UNUSED,
                          bytes_of(slot_key.bytes, sizeof slot_key.bytes));
@@ -174,69 +198,25 @@ static int write_admission(struct cache *cache, MDB_txn *transaction,
     return r;
 }
 
-static int admit_under(struct cache *cache, const struct certname *name,
-                       const struct admission *admission, struct cache_entry *ret_entry)
+void admission_settle(struct cache *cache, const struct change *change)
 {
-    _cleanup_transaction_ MDB_txn *transaction = NULL;
-    struct entry_row row;
-    int r = store_begin(cache, 0, &transaction);
-    if (r == 0)
-        r = entry_get_name(cache, transaction, name, &row);
-    if (r != 0)
-        return r < 0 ? r : -ENOENT;
-    bool replaces = entry_has_content(&row.entry);
-    r = write_admission(cache, transaction, admission, &row);
-    if (r == 0)
-        r = store_commit(cache, &transaction);
-    if (r < 0)
-        return r;
-    data_keys_add(cache->data_keys, data_keys_epoch(cache->data_keys), admission->slot->number,
-                  admission->slot->generation, &admission->key);
-    /* The new version is in; the old one stays pending if this fails. */
-    if (replaces)
-        (void)!erasure_finish(cache);
-    *ret_entry = row.entry;
-    return 0;
-}
-
-static int make_key(struct cache *cache, struct admission *admission)
-{
-    _cleanup_data_key_ struct data_key period_key = {0};
-    admission->key = admission->slot->key;
-    if (admission->period == 0)
-        return 0;
-    int r = period_prepare(cache, admission->period, &period_key);
-    if (r == 0)
-        r = period_content_key(&admission->slot->key, &period_key, &admission->key);
-    return r;
+    data_keys_add(cache->data_keys, data_keys_epoch(cache->data_keys), change->slot.number,
+                  change->slot.generation, &change->key);
 }
 
 int cache_admit(struct cache *cache, const struct certname *name, struct bytes content,
                 const struct verdict *verdict, int64_t received_at_s, int64_t now_s,
                 int64_t keep_until_s, struct cache_entry *ret_entry)
 {
-    struct pool_slot slot;
-    struct admission admission = {.content = content,
-                                  .verdict = verdict,
-                                  .received_at_s = received_at_s,
-                                  .now_s = now_s,
-                                  .period = period_of(keep_until_s),
-                                  .slot = &slot};
-    if (!verdict_accepts(verdict, content))
-        return -EINVAL;
-    if (content.size > RECORD_CONTENT_MAX)
-        return -EFBIG;
-    if (cache->erasures_pending)
-        (void)!erasure_finish(cache);
-    int r = check_room(cache, content.size);
-    if (r == 0)
-        r = pool_take(cache, &slot);
-    if (r < 0)
-        return r;
-    r = make_key(cache, &admission);
-    if (r == 0)
-        r = admit_under(cache, name, &admission, ret_entry);
-    wipe(&slot, sizeof slot);
-    data_key_wipe(&admission.key);
-    return r;
+    struct cache_change change = {.kind = CACHE_ADMISSION,
+                                  .name = name,
+                                  .admission = {.content = content,
+                                                .verdict = verdict,
+                                                .received_at_s = received_at_s,
+                                                .now_s = now_s,
+                                                .keep_until_s = keep_until_s}};
+    cache_apply(cache, &change, 1);
+    if (change.result == 0)
+        *ret_entry = change.entry;
+    return change.result;
 }

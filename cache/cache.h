@@ -8,8 +8,8 @@
  *   4. purged  - cache_purge(): key slot overwritten in place and synced, then the record removed.
  * Nothing is readable that was not admitted with a TOTAL-PASSED verdict.
  *
- * Thread rule: reads from any thread, several at once; the calls that write (upsert, admit, reject,
- * purge, forget, hold, revise, note_uses, upkeep) from one thread at a time. No transaction
+ * Thread rule: reads from any thread, several at once; the calls that write (upsert, admit, apply,
+ * reject, purge, forget, hold, revise, note_uses, upkeep) from one thread at a time. No transaction
  * outlives a call. Format: docs/store-format.md.
  */
 #ifndef CACHE_CACHE_H
@@ -174,6 +174,36 @@ _must_use_ int cache_partial_expire(struct cache *cache, int64_t before_s, unsig
 _must_use_ int cache_admit(struct cache *cache, const struct certname *name, struct bytes content,
                            const struct verdict *verdict, int64_t received_at_s, int64_t now_s,
                            int64_t keep_until_s, struct cache_entry *ret_entry);
+
+/*
+ * The same for several, in their order and in one durable transaction, so that they wait for one
+ * sync. Each has a result of its own, and an entry if that is 0: one that is refused leaves the
+ * others alone, and what is too much for all together (space, memory) is tried one by one.
+ */
+enum cache_change_kind { CACHE_NEWS, CACHE_ADMISSION };
+struct cache_change {
+    enum cache_change_kind kind;
+    const struct certname *name;
+    union {
+        struct cache_news { /* of cache_upsert() */
+            uint64_t size;
+            int64_t modified_s;
+            const char *validator;
+            int64_t now_ns;
+        } news;
+        struct cache_admission { /* of cache_admit() */
+            struct bytes content;
+            const struct verdict *verdict;
+            int64_t received_at_s, now_s, keep_until_s;
+            const char
+                *validator; /* -ESTALE if the entry has another, or another size; NULL: any */
+        } admission;
+    };
+    int result;
+    struct cache_entry entry;
+};
+enum { CACHE_CHANGES_MAX = 32 };
+void cache_apply(struct cache *cache, struct cache_change *changes, size_t count);
 
 /* Records a rejection without content; a stored certificate of the name is purged. */
 _must_use_ int cache_reject(struct cache *cache, const struct certname *name,

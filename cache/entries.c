@@ -1,6 +1,5 @@
 /* Names and inode numbers, and what the link system last said of them. */
-#include "cache/rows.h"
-#include "cache/space.h"
+#include "cache/change.h"
 
 uint32_t cache_generation(const struct cache *cache)
 {
@@ -74,22 +73,15 @@ static int add_name(struct cache *cache, MDB_txn *transaction, const struct cert
     return 0;
 }
 
-/* What the link system says of a certificate. */
-struct news {
-    uint64_t size;
-    int64_t modified_s;
-    const char *validator;
-};
-
 /* Size and date of content that is here stay those of the content. */
-static bool is_news(const struct cache_entry *entry, const struct news *news)
+static bool is_news(const struct cache_entry *entry, const struct cache_news *news)
 {
     return strcmp(entry->validator, news->validator) != 0 ||
            (!entry_has_content(entry) &&
             (entry->size != news->size || entry->modified_s != news->modified_s));
 }
 
-static int take_news(struct cache *cache, MDB_txn *transaction, const struct news *news,
+static int take_news(struct cache *cache, MDB_txn *transaction, const struct cache_news *news,
                      struct counters *counters, struct entry_row *row)
 {
     struct cache_entry *entry = &row->entry;
@@ -108,31 +100,36 @@ static int take_news(struct cache *cache, MDB_txn *transaction, const struct new
     return r;
 }
 
-static int write_news(struct cache *cache, const struct certname *name, const struct news *news,
-                      int64_t now_ns, struct cache_entry *ret_entry)
+int news_check(const struct cache_change *change)
 {
-    _cleanup_transaction_ MDB_txn *transaction = NULL;
+    bool sound =
+        strlen(change->news.validator) < CACHE_VALIDATOR_MAX && certname_valid(change->name);
+    return sound ? 0 : -EINVAL;
+}
+
+int news_look(struct cache *cache, MDB_txn *transaction, struct change *change)
+{
+    int r = entry_get_name(cache, transaction, change->asked->name, &change->row);
+    change->is_new = r == CACHE_MISS;
+    if (r < 0 || change->is_new)
+        return r < 0 ? r : 0;
+    return is_news(&change->row.entry, &change->asked->news) ? 0 : CHANGE_NOTHING;
+}
+
+int news_write(struct cache *cache, MDB_txn *transaction, struct change *change)
+{
+    const struct cache_news *news = &change->asked->news;
     struct counters counters;
-    struct entry_row row;
-    int r = space_check(cache, SPACE_SMALL_PAGES);
+    int r = counters_get(cache, transaction, &counters);
+    if (r == 0 && change->is_new)
+        r = add_name(cache, transaction, change->asked->name, news->now_ns, &counters,
+                     &change->row);
     if (r == 0)
-        r = store_begin(cache, 0, &transaction);
+        r = take_news(cache, transaction, news, &counters, &change->row);
     if (r == 0)
-        r = counters_get(cache, transaction, &counters);
-    if (r == 0)
-        r = entry_get_name(cache, transaction, name, &row);
-    if (r == CACHE_MISS)
-        r = add_name(cache, transaction, name, now_ns, &counters, &row);
-    if (r == 0)
-        r = take_news(cache, transaction, news, &counters, &row);
-    if (r == 0)
-        r = entry_put(cache, transaction, &row);
+        r = entry_put(cache, transaction, &change->row);
     if (r == 0)
         r = counters_put(cache, transaction, &counters);
-    if (r == 0)
-        r = store_commit(cache, &transaction);
-    if (r == 0)
-        *ret_entry = row.entry;
     return r;
 }
 
@@ -140,16 +137,23 @@ int cache_upsert(struct cache *cache, const struct certname *name, uint64_t size
                  int64_t modified_s, const char *validator, int64_t now_ns,
                  struct cache_entry *ret_entry)
 {
-    struct news news = {.size = size, .modified_s = modified_s, .validator = validator};
+    struct cache_change change = {
+        .kind = CACHE_NEWS,
+        .name = name,
+        .news = {.size = size, .modified_s = modified_s, .validator = validator, .now_ns = now_ns}};
     struct cache_entry entry;
-    if (strlen(validator) >= CACHE_VALIDATOR_MAX || !certname_valid(name))
-        return -EINVAL;
-    int r = cache_find(cache, name, &entry);
+    int r = news_check(&change);
+    if (r == 0)
+        r = cache_find(cache, name, &entry);
     if (r < 0)
         return r;
     /* Programs look names up again and again; a durable write each time would cost a sync. */
-    if (r == CACHE_MISS || is_news(&entry, &news))
-        return write_news(cache, name, &news, now_ns, ret_entry);
-    *ret_entry = entry;
-    return 0;
+    if (r == 0 && !is_news(&entry, &change.news)) {
+        *ret_entry = entry;
+        return 0;
+    }
+    cache_apply(cache, &change, 1);
+    if (change.result == 0)
+        *ret_entry = change.entry;
+    return change.result;
 }

@@ -193,7 +193,7 @@ static int begin_partial(struct cache *cache, const struct certname *name, struc
     _cleanup_transaction_ MDB_txn *transaction = NULL;
     struct pool_slot slot;
     struct entry_row row;
-    int r = pool_take(cache, &slot);
+    int r = pool_take(cache, &slot, 1);
     if (r < 0)
         return r;
     struct number_key slot_key = number_key(slot.number);

@@ -92,7 +92,7 @@ int period_prepare(struct cache *cache, uint32_t period, struct data_key *ret_ke
     if (r == 0)
         return stored_slot_key(cache, place.slot, place.generation, ret_key);
     if (r == CACHE_MISS)
-        r = pool_take(cache, &slot);
+        r = pool_take(cache, &slot, 1);
     if (r < 0)
         return r;
     r = add(cache, period, &slot);

@@ -113,15 +113,15 @@ static int pool_fill(struct cache *cache)
     return r < 0 ? r : synced;
 }
 
-int pool_take(struct cache *cache, struct pool_slot *ret_slot)
+int pool_take(struct cache *cache, struct pool_slot *ret_slots, unsigned count)
 {
     struct pool *pool = &cache->pool;
-    int r = pool->count < POOL_LOW ? pool_fill(cache) : 0;
-    if (pool->count == 0)
+    int r = pool->count < POOL_LOW || pool->count < count ? pool_fill(cache) : 0;
+    if (pool->count < count)
         return r < 0 ? r : -EIO;
-    pool->count--;
-    *ret_slot = pool->slots[pool->count];
-    wipe(&pool->slots[pool->count], sizeof *pool->slots);
+    pool->count -= count;
+    memcpy(ret_slots, &pool->slots[pool->count], count * sizeof *ret_slots);
+    wipe(&pool->slots[pool->count], count * sizeof *ret_slots);
     return 0;
 }
 

@@ -30,8 +30,10 @@ struct pool {
 
 struct cache;
 
-/* Fills the pool when it runs low. An error only if nothing is left in it. */
-_must_use_ int pool_take(struct cache *cache, struct pool_slot *ret_slot);
+/* Fills the pool when it runs low. An error, and none is taken, only if `count` are not left in it.
+ * Until its transaction a slot that was taken looks unused: whoever needs several takes them at
+ * once, or a fill in between would give its slot another key. */
+_must_use_ int pool_take(struct cache *cache, struct pool_slot *ret_slots, unsigned count);
 void pool_wipe(struct pool *pool);
 
 #endif

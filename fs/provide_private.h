@@ -90,7 +90,6 @@ struct provide {
                                                                  content to be loaded */
     struct store_task *tasks, **tasks_end;                    /* in order */
     int64_t upkeep_ms;                  /* when it is due; the store thread's own */
-    unsigned entries_in_a_row;          /* look-ups served while content waited */
     struct flight_queue landed;         /* waiters to be told */
     struct waiter *expired, *killed;    /* waiters to be told */
     struct waiter *unprepared;          /* … whose certificate is still being prepared */
@@ -223,6 +222,8 @@ _must_use_ int provide_compare(struct provide *provide, struct flight *flight);
  * and stays as it was. */
 _must_use_ int provide_revise(struct provide *provide, struct flight *flight);
 void step_queue_for_store(struct provide *provide, struct flight *flight, enum flight_stage stage);
+/* A flight with a verdict: what the store made of it. */
+void step_land_judged(struct provide *provide, struct flight *flight, int result);
 void *provide_store_run(void *provide); /* the store thread */
 
 #endif

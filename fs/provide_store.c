@@ -1,21 +1,19 @@
 /*
- * The store thread: makes every write to the store, one flight or task at a time, LMDB having one
- * writer anyway. The lock is not held while it works.
- *
- * Look-ups go first, since they have two seconds and cost one small write, while a queue of large
- * certificates takes longer than that; but after a few of them the content has its turn, or a flood
- * of new names would keep opens from ever ending.
+ * The store thread: makes every write to the store, LMDB having one writer anyway. The lock is not
+ * held while it works. In turn: what can be written together (provide_batch.c), one flight of
+ * another kind, one task, one beginning of a body.
  */
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memfd.h"
 #include "fs/errno_table.h"
+#include "fs/provide_batch.h"
 #include "fs/provide_private.h"
 
 #include <errno.h>
 #include <string.h>
 
-enum { ENTRIES_IN_A_ROW_MAX = 8, UPKEEP_MS = 250 };
+enum { UPKEEP_MS = 250 };
 
 /* A body that was put together from two fetches is refused: before that is held against the
  * certificate, it is fetched once as a whole. An outcome of store_judged(). */
@@ -31,28 +29,6 @@ void step_queue_for_store(struct provide *provide, struct flight *flight, enum f
     else
         TAILQ_INSERT_TAIL(&provide->store_queue, flight, queued);
     pthread_cond_signal(&provide->store_ready);
-}
-
-/* The validator has the date of last modification. Without one the date is that of the answer,
- * which says nothing, and the first one stays. */
-static bool entry_says_the_same(const struct cache_entry *known, const struct cache_entry *head)
-{
-    return known->size == head->size && strcmp(known->validator, head->validator) == 0;
-}
-
-static int store_lookup(struct provide *provide, struct flight *flight)
-{
-    struct cache_entry known;
-    int result = cache_find(provide->cache, &flight->name, &known);
-    if (result == 0 &&
-        (known.state == CACHE_STORED || entry_says_the_same(&known, &flight->entry))) {
-        flight->entry = known;
-        return 0;
-    }
-    if (result < 0)
-        return result;
-    return cache_upsert(provide->cache, &flight->name, flight->entry.size, flight->entry.modified_s,
-                        flight->entry.validator, clock_realtime_ns(), &flight->entry);
 }
 
 static int store_load(struct provide *provide, struct flight *flight)
@@ -88,8 +64,9 @@ int provide_revise(struct provide *provide, struct flight *flight)
 }
 
 /*
- * Writes what the verdict demands; 0 or a negative errno of the store. -ESTALE: a look-up meanwhile
- * heard of a newer version, and neither content nor rejection of the older one may stand under it.
+ * Writes what a verdict that does not accept demands; 0 or a negative errno of the store. -ESTALE:
+ * a look-up meanwhile heard of a newer version, and no rejection of the older one may stand under
+ * it.
  */
 static int store_judged(struct provide *provide, struct flight *flight)
 {
@@ -101,26 +78,14 @@ static int store_judged(struct provide *provide, struct flight *flight)
     int result = cache_find(provide->cache, &flight->name, &known);
     if (result != 0)
         return result > 0 ? -ENOENT : result;
-    if (!entry_says_the_same(&known, &flight->entry))
+    if (!flight_entry_agrees(&known, &flight->entry))
         return -ESTALE;
     if (verdict->indication == VERDICT_TOTAL_FAILED && flight->continued)
         return STORE_FETCH_ANEW;
-    if (verdict->indication != VERDICT_TOTAL_PASSED)
-        /* What cannot be decided now is not remembered: the next attempt fetches again. */
-        return errno_of_verdict(verdict) == ENOKEY
-                   ? 0
-                   : cache_reject(provide->cache, &flight->name, verdict, clock_realtime_s());
-    _cleanup_mapping_ struct mapping content = {0};
-    result = mapping_open(flight->memfd, (size_t)provide->config->body_max, &content);
-    if (result < 0)
-        return result;
-    int64_t now_s = clock_realtime_s();
-    int64_t until_s =
-        provide->listener.keep_until
-            ? provide->listener.keep_until(provide->listener.context, &flight->name, now_s)
-            : 0;
-    return cache_admit(provide->cache, &flight->name, bytes_of(content.data, content.size), verdict,
-                       flight->received_at_s, now_s, until_s, &flight->entry);
+    /* What cannot be decided now is not remembered: the next attempt fetches again. */
+    return errno_of_verdict(verdict) == ENOKEY
+               ? 0
+               : cache_reject(provide->cache, &flight->name, verdict, clock_realtime_s());
 }
 
 static void step_fetch_anew(struct provide *provide, struct flight *flight)
@@ -134,13 +99,9 @@ static void step_fetch_anew(struct provide *provide, struct flight *flight)
     provide_wake(provide);
 }
 
-static void land_judged(struct provide *provide, struct flight *flight, int result)
+void step_land_judged(struct provide *provide, struct flight *flight, int result)
 {
     const struct verdict *verdict = flight->verdict;
-    if (result == STORE_FETCH_ANEW) {
-        step_fetch_anew(provide, flight);
-        return;
-    }
     /* Stored or refused as a whole: its beginning is of no more use. */
     if (flight->partial > 0 || flight->storing)
         step_drop_partial(provide, flight);
@@ -173,47 +134,43 @@ static void step_resume(struct provide *provide, struct flight *flight, int resu
     provide_wake(provide);
 }
 
-/* One flight's turn at the store: without the lock, then its next stage under it. */
+/* The turn of a flight that is written alone: without the lock, then its next stage under it. */
 static void store_serve(struct provide *provide, struct flight *flight)
 {
     bool loading = flight->stage == FLIGHT_LOADING;
-    int result = flight->resuming                ? provide_load_partial(provide, flight)
-                 : loading                       ? store_load(provide, flight)
-                 : flight->kind == FLIGHT_LOOKUP ? store_lookup(provide, flight)
-                                                 : store_judged(provide, flight);
-    bool withdrawn = !loading && flight->kind == FLIGHT_CONTENT &&
-                     flight->verdict->indication != VERDICT_TOTAL_PASSED &&
+    int result = flight->resuming ? provide_load_partial(provide, flight)
+                 : loading        ? store_load(provide, flight)
+                                  : store_judged(provide, flight);
+    bool withdrawn = !loading && flight->verdict->indication != VERDICT_TOTAL_PASSED &&
                      result != STORE_FETCH_ANEW && !flight->look_only;
-    /* Pages of what was stored under this number before, if a crash kept them from being dropped.
-     */
-    bool replaced =
-        !loading && flight->kind == FLIGHT_CONTENT && !flight->anew && !withdrawn && result == 0;
     uint32_t inode = flight->entry.inode;
 
-    if (replaced)
-        provide->listener.withdrawn(provide->listener.context, inode);
     provide_lock(provide);
     if (flight->resuming) {
         step_resume(provide, flight, result);
     } else if (loading && result == 0) {
         step_queue_for_verification(provide, flight);
         provide_wake(provide);
-    } else if (loading || flight->kind == FLIGHT_LOOKUP) {
-        step_land(provide, flight, result < 0 ? errno_of_store(result) : 0,
-                  result < 0 ? "the store could not be read or written" : "");
+    } else if (loading) {
+        step_land(provide, flight, errno_of_store(result),
+                  "the store could not be read or written");
+    } else if (result == STORE_FETCH_ANEW) {
+        step_fetch_anew(provide, flight);
     } else {
-        land_judged(provide, flight, result);
+        step_land_judged(provide, flight, result);
     }
     provide_unlock(provide);
     if (withdrawn)
         provide->listener.withdrawn(provide->listener.context, inode);
 }
 
-/* Under the lock: takes the next flight with content out of its queue. What is verified goes before
- * what would need more memory. */
-static struct flight *step_next_content(struct provide *provide)
+/* Under the lock: takes the next flight out of its queue that is written alone. What is verified
+ * goes before what would need more memory. */
+static struct flight *step_next_alone(struct provide *provide)
 {
     struct flight *flight = TAILQ_FIRST(&provide->store_queue);
+    if (flight && flight_is_admission(flight))
+        return NULL; /* the next batch's */
     if (flight) {
         TAILQ_REMOVE(&provide->store_queue, flight, queued);
         return flight;
@@ -223,22 +180,6 @@ static struct flight *step_next_content(struct provide *provide)
         return NULL;
     TAILQ_REMOVE(&provide->load_queue, flight, queued);
     return flight;
-}
-
-/* Under the lock: takes the next flight out of its queue; NULL if none can be served. */
-static struct flight *step_next_for_store(struct provide *provide)
-{
-    struct flight *entry = TAILQ_FIRST(&provide->entry_queue);
-    struct flight *content = NULL;
-    if (!entry || provide->entries_in_a_row >= ENTRIES_IN_A_ROW_MAX)
-        content = step_next_content(provide);
-    if (content || !entry) {
-        provide->entries_in_a_row = 0;
-        return content;
-    }
-    provide->entries_in_a_row++;
-    TAILQ_REMOVE(&provide->entry_queue, entry, queued);
-    return entry;
 }
 
 /* Under the lock. */
@@ -275,12 +216,14 @@ static void keep_up(struct provide *provide)
 void *provide_store_run(void *argument)
 {
     struct provide *provide = argument;
+    struct batch batch = {0};
     provide->upkeep_ms = clock_monotonic_ms() + UPKEEP_MS;
     provide_lock(provide);
     for (;;) {
         struct store_task *task = step_next_task(provide);
-        struct flight *flight = step_next_for_store(provide);
-        bool idle = !task && !flight && !provide->pieces;
+        step_gather(provide, &batch);
+        struct flight *flight = step_next_alone(provide);
+        bool idle = !task && batch.count == 0 && !flight && !provide->pieces;
         if (idle && provide->ending)
             break;
         if (idle)
@@ -289,6 +232,8 @@ void *provide_store_run(void *argument)
         pthread_mutex_unlock(&provide->lock);
         if (task)
             task->run(task, provide->cache);
+        if (batch.count > 0)
+            provide_store_batch(provide, &batch);
         if (flight)
             store_serve(provide, flight);
         provide_store_piece(provide);
