@@ -200,6 +200,7 @@ struct cache_change {
         } admission;
     };
     int result;
+    bool first; /* an admission: nothing was ever stored under this inode before */
     struct cache_entry entry;
 };
 enum { CACHE_CHANGES_MAX = 32 };

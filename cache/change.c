@@ -85,6 +85,7 @@ static void settle(struct cache *cache, const struct change *changes, size_t cou
             continue;
         change->asked->result = 0;
         change->asked->entry = change->row.entry;
+        change->asked->first = is_admission(change) && change->row.place.version == 1;
         if (is_admission(change))
             admission_settle(cache, change);
         replaced |= change->replaces;

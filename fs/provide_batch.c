@@ -116,8 +116,10 @@ static void write_batch(struct provide *provide, struct batch *batch)
         cache_apply(provide->cache, batch->changes, count);
     for (size_t i = 0; i < count; i++) {
         items[i]->result = batch->changes[i].result;
-        if (items[i]->result == 0)
-            items[i]->flight->entry = batch->changes[i].entry;
+        if (items[i]->result < 0)
+            continue;
+        items[i]->flight->entry = batch->changes[i].entry;
+        items[i]->replaces = items[i]->flight->kind == FLIGHT_CONTENT && !batch->changes[i].first;
     }
 }
 
@@ -131,19 +133,30 @@ static void step_land_item(struct provide *provide, const struct batch_item *ite
                   item->result < 0 ? "the store could not be read or written" : "");
 }
 
+/* True if the store found other bytes than the verdict is about. */
+static bool is_disowned(const struct batch_item *item)
+{
+    return item->flight->kind == FLIGHT_CONTENT && item->result == -EINVAL;
+}
+
 void provide_store_batch(struct provide *provide, struct batch *batch)
 {
+    unsigned count = 0;
     write_batch(provide, batch);
     for (unsigned i = 0; i < batch->count; i++) {
         struct batch_item *item = &batch->items[i];
         mapping_close(&item->content);
         /* Pages of what was stored under this number before, if a crash kept them from being
          * dropped. */
-        if (item->flight->kind == FLIGHT_CONTENT && item->result == 0)
+        if (item->replaces)
             provide->listener.withdrawn(provide->listener.context, item->flight->entry.inode);
+        if (is_disowned(item))
+            provide_disown(provide, item->flight);
+        else
+            batch->items[count++] = *item;
     }
     provide_lock(provide);
-    for (unsigned i = 0; i < batch->count; i++)
+    for (unsigned i = 0; i < count; i++)
         step_land_item(provide, &batch->items[i]);
     provide_unlock(provide);
 }

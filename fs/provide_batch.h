@@ -9,6 +9,7 @@ struct batch_item {
     struct flight *flight;
     struct mapping content; /* of an admission */
     int result;
+    bool replaces; /* something was stored under its inode before */
 };
 
 /* The store thread's own. */

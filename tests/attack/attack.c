@@ -4,8 +4,11 @@
  * mapped before the process locks itself in: what to try, once. What came of it is written back,
  * unless the attempt was the end of the process.
  *
- * In kosekifs-verify it also follows orders in documents: ATTACK:crash, loop, allocate, lie, write.
+ * In kosekifs-verify it also follows orders in documents: ATTACK:crash, loop, allocate, lie, swap,
+ * write.
  */
+#include "verify/verify_message.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
@@ -36,7 +39,7 @@ struct orders {
 };
 
 static struct orders *orders;
-static bool lie, keep_mapping;
+static bool lie, swap, keep_mapping;
 
 __attribute__((constructor)) static void open_orders(void)
 {
@@ -242,6 +245,7 @@ static void read_document(const char *bytes, size_t size, int fd)
     if (strncmp(word, "write", 5) == 0)
         report(syscall(SYS_mmap, NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
     lie = strncmp(word, "lie", 3) == 0;
+    swap = strncmp(word, "swap", 4) == 0;
     while (strncmp(word, "loop", 4) == 0)
         __asm__ volatile("" ::: "memory");
 }
@@ -267,6 +271,20 @@ ssize_t pwrite(int fd, const void *bytes, size_t size, off_t offset)
     return syscall(SYS_pwrite64, fd, bytes, size, offset);
 }
 
+/* A swap: the verdict is as it was found, but says that it is about another document. */
+static void swap_document(const struct msghdr *message)
+{
+    enum { TYPE_AT = 4, DIGEST_AT = 3 + 4 * 8 }; /* base/ipc.c, base/verdict.c */
+    uint32_t type = 0;
+    if (message->msg_iovlen != 2 || message->msg_iov[0].iov_len < TYPE_AT + sizeof type)
+        return;
+    memcpy(&type, (char *)message->msg_iov[0].iov_base + TYPE_AT, sizeof type);
+    if (type != VERIFY_REPLY || message->msg_iov[1].iov_len <= DIGEST_AT)
+        return;
+    ((char *)message->msg_iov[1].iov_base)[DIGEST_AT] ^= 0x55;
+    swap = false;
+}
+
 /* A lie: the verdict is about something else. The digest begins somewhere in the encoded verdict;
  * whichever byte is another, the message or the document is not what was asked for. */
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
@@ -277,5 +295,7 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
         for (size_t i = 0; i < 80 && i < last->iov_len; i++)
             ((char *)last->iov_base)[i] = (char)(((char *)last->iov_base)[i] ^ 0x55);
     }
+    if (swap)
+        swap_document(message);
     return syscall(SYS_sendmsg, fd, message, flags);
 }

@@ -10,6 +10,8 @@ import time
 import unittest
 
 import testbed
+from samples import document, signature
+from samples.truetype import Font, Subset
 from system.attack import AttackTest
 from system.scene import GOOD, SLACK, TOP, build_directory, work_directory
 
@@ -21,6 +23,8 @@ CALLS = {
     "prctl(PR_SET_DUMPABLE)": "157 4 1", "memfd_secret": "447 0", "init_module": "175 0 0",
     "clone3": "435 0 88", "landlock_create_ruleset": "444 0 0",
 }
+
+FONT = "/usr/share/fonts/opentype/ipaexfont-mincho/ipaexm.ttf"
 
 
 class Rooms(AttackTest):
@@ -151,8 +155,8 @@ class Documents(AttackTest):
         events = [json.loads(line)["event"] for line in done.stdout.splitlines()]
         return [event for event in events if name in json.dumps(event)]
 
-    def contained(self, word, why):
-        name = self.serve_attack(word)
+    def contained(self, word, why, name=None):
+        name = name or self.serve_attack(word)
         others = [f"beside-{word}-{i}.pdf" for i in range(8)]
         for other in others:
             self.serve_copy(other)
@@ -198,6 +202,19 @@ class Documents(AttackTest):
     def test_lies(self):
         self.contained("lie", "the verifying process")
 
+    def test_accepts_another_document(self):
+        """One that the Minister signed, of which the verdict says that it is another one."""
+        page, font = document.Page(), Font(FONT)
+        page.text(100, 100, "戸籍")
+        unsigned = document.build([page], font, Subset(font, page.characters()), "戸籍電子証明書",
+                                  signature.pdf_date(signature.now()), "0" * 32,
+                                  signature.dictionary())
+        marked = unsigned.replace(b"(koseki sample)", b"(ATTACK:swap  )")
+        self.assertNotEqual(marked, unsigned)
+        signing = self.samples / "signing"
+        self.serve_copy("swap.pdf", content=signature.sign(marked, signing / "minister.pem",
+                                                           signing / "official.pem"))
+        self.contained("swap", "accepted other bytes", "swap.pdf")
 
     def test_writes_to_what_is_sealed(self):
         name = self.serve_attack("write")
