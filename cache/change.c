@@ -127,6 +127,8 @@ void cache_apply(struct cache *cache, struct cache_change *changes, size_t count
     int r = make(cache, sound, sound_count);
     for (size_t i = 0; r < 0 && i < sound_count; i++) {
         /* What is too much for all may be enough for some; each of them gets its own error. */
-        sound[i]->result = sound_count > 1 ? make(cache, &sound[i], 1) : r;
+        int alone = sound_count > 1 ? make(cache, &sound[i], 1) : r;
+        if (alone < 0)
+            sound[i]->result = alone;
     }
 }
