@@ -107,7 +107,7 @@ enum { CONFIG_LINK_URLS_MAX = 8 };
 
 /* Section [trust]: what makes a signer the Minister; becomes the trust bundle. */
 #define CONFIG_TRUST(X)                                                                            \
-    X(LIST, anchors, 4096, "", 1, 4095, "PEM or DER files with trust anchors")                     \
+    X(LIST, anchors, 4096, "", 1, 4095, "PEM or DER files, or directories of them, with anchors")  \
     X(LIST, crls, 4096, "", 0, 4095, "PEM or DER files, or directories of them, with CRLs")        \
     X(TEXT, signer_dn, 512, "", 1, 511, "subject of the signer's certificate, RFC 4514")           \
     X(LIST, signer_pins, 4096, "", 0, 4095,                                                        \

@@ -75,6 +75,15 @@ int supervisor_open_key(const char *path, size_t size, inifile_report *report, v
     return 0;
 }
 
+int supervisor_check_directory(const char *path, inifile_report *report, void *context)
+{
+    struct complaint complaint = {.path = path, .report = report, .context = context};
+    struct stat status;
+    if (stat(path, &status) < 0)
+        return complain(&complaint, -errno, "cannot be opened: %s", strerror(errno));
+    return check_owner(&complaint, &status, S_IWGRP | S_IWOTH);
+}
+
 int supervisor_read_file(const char *path, size_t size_max, bool guarded, inifile_report *report,
                          void *context, struct buffer *ret_content)
 {

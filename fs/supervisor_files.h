@@ -23,6 +23,10 @@ enum {
 _must_use_ int supervisor_open_key(const char *path, size_t size, inifile_report *report,
                                    void *context, int *ret_fd);
 
+/* Nobody but its owner, who is root or us, can put a file there or take one away. Reported and
+ * negative errno otherwise. */
+_must_use_ int supervisor_check_directory(const char *path, inifile_report *report, void *context);
+
 /*
  * The whole of a regular file of 1 to size_max bytes. With `guarded` nobody but its owner, who is
  * root or us, may be able to change it. Reported and negative errno otherwise.

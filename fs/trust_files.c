@@ -51,11 +51,26 @@ static void add_file(struct collection *collection, enum trust_kind kind, const 
         add_content(collection, kind, path, bytes_of(content.data, content.size));
 }
 
+static int has_suffix(const struct dirent *entry, const char *const *suffixes)
+{
+    const char *dot = entry->d_name[0] == '.' ? NULL : strrchr(entry->d_name, '.');
+    for (size_t i = 0; dot && suffixes[i]; i++) {
+        if (strcmp(dot, suffixes[i]) == 0)
+            return 1;
+    }
+    return 0;
+}
+
 static int is_crl_file(const struct dirent *entry)
 {
-    const char *dot = strrchr(entry->d_name, '.');
-    return entry->d_name[0] != '.' && dot &&
-           (strcmp(dot, ".crl") == 0 || strcmp(dot, ".pem") == 0 || strcmp(dot, ".der") == 0);
+    static const char *const suffixes[] = {".crl", ".pem", ".der", NULL};
+    return has_suffix(entry, suffixes);
+}
+
+static int is_anchor_file(const struct dirent *entry)
+{
+    static const char *const suffixes[] = {".pem", ".crt", ".cer", ".der", NULL};
+    return has_suffix(entry, suffixes);
 }
 
 static int compare_names(const struct dirent **a, const struct dirent **b)
@@ -63,10 +78,15 @@ static int compare_names(const struct dirent **a, const struct dirent **b)
     return strcmp((*a)->d_name, (*b)->d_name); /* not alphasort(3): the locale has no say */
 }
 
-static void add_directory(struct collection *collection, const char *path)
+static void add_directory(struct collection *collection, enum trust_kind kind, const char *path)
 {
     struct dirent **entries = NULL;
-    int count = scandir(path, &entries, is_crl_file, compare_names);
+    bool anchors = kind == TRUST_ANCHOR;
+    if (anchors && supervisor_check_directory(path, collection->report, collection->context) < 0) {
+        collection->mistaken = true;
+        return;
+    }
+    int count = scandir(path, &entries, anchors ? is_anchor_file : is_crl_file, compare_names);
     if (count < 0) {
         complain(collection, path, strerror(errno));
         return;
@@ -77,21 +97,21 @@ static void add_directory(struct collection *collection, const char *path)
         char file[PATH_MAX];
         int length = snprintf(file, sizeof file, "%s/%s", path, entries[i]->d_name);
         if (count <= TRUST_DIRECTORY_MAX && length < (int)sizeof file)
-            add_file(collection, TRUST_CRL, file);
+            add_file(collection, kind, file);
         free(entries[i]);
     }
     free(entries);
 }
 
-static void add_crls(struct collection *collection, const char *list)
+static void add_paths(struct collection *collection, enum trust_kind kind, const char *list)
 {
     char path[PATH_MAX];
     struct stat status;
     while (config_list_next(&list, path, sizeof path)) {
         if (stat(path, &status) == 0 && S_ISDIR(status.st_mode))
-            add_directory(collection, path);
+            add_directory(collection, kind, path);
         else
-            add_file(collection, TRUST_CRL, path);
+            add_file(collection, kind, path);
     }
 }
 
@@ -145,8 +165,7 @@ int trust_files_read(const struct config_trust *config, config_report *report, v
     struct collection collection = {.report = report, .context = context};
     char item[PATH_MAX];
     buffer_init(&collection.bundle, TRUST_BUNDLE_MAX);
-    for (const char *list = config->anchors; config_list_next(&list, item, sizeof item);)
-        add_file(&collection, TRUST_ANCHOR, item);
+    add_paths(&collection, TRUST_ANCHOR, config->anchors);
     add_content(&collection, TRUST_SIGNER_DN, "signer_dn",
                 bytes_of(config->signer_dn, strlen(config->signer_dn)));
     for (const char *list = config->signer_pins; config_list_next(&list, item, sizeof item);)
@@ -172,7 +191,7 @@ int trust_files_read_lists(const struct config_trust *config, config_report *rep
 {
     struct collection collection = {.report = report, .context = context};
     buffer_init(&collection.bundle, TRUST_BUNDLE_MAX);
-    add_crls(&collection, config->crls);
+    add_paths(&collection, TRUST_CRL, config->crls);
     if (collection.mistaken) {
         buffer_done(&collection.bundle);
         return -EINVAL;

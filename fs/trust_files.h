@@ -1,7 +1,7 @@
 /*
  * The trust bundle (base/trust.h) from the files that section [trust] names, and a bundle of their
  * own for the revocation lists. A directory among the CRLs stands for its files *.crl, *.pem and
- * *.der, sorted by name. Of the schemas (fs/schema_store.h) the one in use goes in, the
+ * *.der, one among the anchors for *.pem, *.crt, *.cer and *.der, sorted by name. Of the schemas (fs/schema_store.h) the one in use goes in, the
  * file to begin with first. The contents are looked into by kosekifs-verify alone.
  */
 #ifndef FS_TRUST_FILES_H

@@ -136,6 +136,20 @@ static int add_tree(struct inventory *inventory, const char *kind, char *path)
     return error;
 }
 
+/* Files, or directories of them. */
+static int add_anchors(struct inventory *inventory, const char *list)
+{
+    char path[INVENTORY_PATH_MAX];
+    struct stat status;
+    int error = 0;
+    while (error == 0 && config_list_next(&list, path, sizeof path)) {
+        bool directory = stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+        error = directory ? add_tree(inventory, "anchor", path)
+                          : inventory_add(inventory, "anchor", path);
+    }
+    return error;
+}
+
 int inventory_add_configured(struct inventory *inventory, const char *config_path,
                              const struct config *config)
 {
@@ -149,7 +163,7 @@ int inventory_add_configured(struct inventory *inventory, const char *config_pat
     if (error == 0)
         error = add_list(inventory, "certificate", config->link.certificate_file);
     if (error == 0)
-        error = add_list(inventory, "anchor", config->trust.anchors);
+        error = add_anchors(inventory, config->trust.anchors);
     if (error == 0 && config->alerts.hook[0])
         error = inventory_add(inventory, "program", config->alerts.hook);
     if (error == 0 && schemas[0] && access(schemas, F_OK) == 0)

@@ -100,6 +100,25 @@ bool path_strong(int signature_nid)
            (digest == NID_sha256 || digest == NID_sha384 || digest == NID_sha512);
 }
 
+/* Ed25519 counts 253. */
+enum { RSA_BITS_MIN = 2048, CURVE_BITS_MIN = 253 };
+
+bool path_key_strong(EVP_PKEY *key)
+{
+    int bits = EVP_PKEY_get_bits(key);
+
+    switch (EVP_PKEY_get_base_id(key)) {
+    case EVP_PKEY_RSA:
+        return bits >= RSA_BITS_MIN;
+    case EVP_PKEY_EC:
+    case EVP_PKEY_ED25519:
+    case EVP_PKEY_ED448:
+        return bits >= CURVE_BITS_MIN;
+    default:
+        return false;
+    }
+}
+
 /* The facts about a path that OpenSSL found, beyond what OpenSSL judges. */
 struct path_facts {
     int64_t from_s, until_s; /* validity of all its certificates */
@@ -211,11 +230,11 @@ static void note_key_sizes(struct check_run *run, const struct path_facts *facts
 {
     if (facts->odd_key)
         checks_fail(run, CHECK_KEY_SIZE, "a key on the path is neither RSA nor on a curve");
-    else if (facts->curve_bits < 253) /* Ed25519 counts 253 */
+    else if (facts->curve_bits < CURVE_BITS_MIN)
         checks_fail(run, CHECK_KEY_SIZE, "an elliptic curve on the path has only %d bits",
                     facts->curve_bits);
     else
-        checks_that(run, CHECK_KEY_SIZE, facts->key_bits >= 2048,
+        checks_that(run, CHECK_KEY_SIZE, facts->key_bits >= RSA_BITS_MIN,
                     "an RSA key on the path has only %d bits", facts->key_bits);
 }
 

@@ -38,6 +38,8 @@ void path_attempt_fault(struct path_attempt *attempt, enum path_fault fault, int
                         const char *text);
 
 bool path_strong(int signature_nid);
+/* RSA of 2048 bits or more, or a curve of about 256 or more. */
+bool path_key_strong(EVP_PKEY *key);
 
 /* Makes OpenSSL's store tell us what it does with revocation lists. */
 void path_revocation_observe(struct verify_trust *trust);

@@ -114,6 +114,7 @@ bool verify_trust_anchor(struct verify_trust *trust, unsigned index,
     X509 *anchor = sk_X509_value(trust->anchors, (int)index);
     memset(ret_anchor, 0, sizeof *ret_anchor);
     EVP_PKEY *key = X509_get0_pubkey(anchor);
+    ret_anchor->authority = X509_check_ca(anchor) == 1;
     ret_anchor->key_bits = key ? (uint16_t)EVP_PKEY_get_bits(key) : 0;
     return dn_format(X509_get_subject_name(anchor), ret_anchor->subject,
                      sizeof ret_anchor->subject) == 0 &&

@@ -4,6 +4,7 @@
  */
 #include "verify/trust_store.h"
 
+#include "verify/anchor.h"
 #include "verify/dn.h"
 #include "verify/path_store.h"
 
@@ -280,6 +281,8 @@ int verify_trust_new(struct bytes bundle, char *ret_message, struct verify_trust
         r = read_bundle(trust, bundle, ret_message);
     if (r == 0)
         r = path_store_prepare(trust);
+    if (r == 0)
+        r = anchor_check_all(trust, ret_message);
     if (r < 0) {
         verify_trust_free(trust);
         return r;

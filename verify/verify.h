@@ -68,6 +68,7 @@ struct verify_anchor {
     uint8_t sha256[SHA256_SIZE];
     int64_t not_before_s, not_after_s;
     uint16_t key_bits;
+    uint8_t authority; /* 1: may certify others; else only what it signed itself is trusted */
 };
 /* The anchors in order of the bundle; false after the last. */
 _must_use_ bool verify_trust_anchor(struct verify_trust *trust, unsigned index,

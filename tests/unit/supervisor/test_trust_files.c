@@ -87,12 +87,42 @@ static void bad_files_are_told_all_at_once(void **state)
     assert_non_null(strstr(scratch->mistakes, "single:0: cannot be opened"));
 }
 
-static void a_directory_is_no_anchor(void **state)
+static void a_directory_stands_for_its_anchors(void **state)
 {
     struct scratch *scratch = *state;
     struct config_trust *config = sample(scratch);
-    strcpy(config->anchors, scratch_path(scratch, "crls"));
-    refuse(scratch, config, "is not a regular file");
+    static const char *const expected[] = {"anchor 1", "anchor 2", "anchor 3"};
+    _cleanup_buffer_ struct buffer bundle = {0};
+    mkdir(scratch_path(scratch, "anchors"), 0755);
+    scratch_write(scratch, "anchors/c.der", "anchor 3", 8, 0644);
+    scratch_write(scratch, "anchors/B.cer", "anchor 1", 8, 0644);
+    scratch_write(scratch, "anchors/a.pem", "anchor 2", 8, 0644);
+    scratch_write(scratch, "anchors/.new.pem", "no", 2, 0644);
+    scratch_write(scratch, "anchors/README", "no", 2, 0644);
+    strcpy(config->anchors, scratch_path(scratch, "anchors"));
+    assert_int_equal(trust_files_read(config, scratch_note, scratch, &bundle), 0);
+    struct trust_item item;
+    size_t offset = 0;
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(trust_bundle_next(bytes_of(bundle.data, bundle.size), &offset, &item), 1);
+        assert_int_equal(item.kind, TRUST_ANCHOR);
+        assert_memory_equal(item.content.data, expected[i], 8);
+    }
+}
+
+static void a_directory_of_anchors_is_guarded(void **state)
+{
+    struct scratch *scratch = *state;
+    struct config_trust *config = sample(scratch);
+    mkdir(scratch_path(scratch, "anchors"), 0755);
+    scratch_write(scratch, "anchors/a.pem", "anchor", 6, 0666);
+    strcpy(config->anchors, scratch_path(scratch, "anchors"));
+    refuse(scratch, config, "must not be able to write");
+    scratch_write(scratch, "anchors/a.pem", "anchor", 6, 0644);
+    chmod(scratch_path(scratch, "anchors"), 0775);
+    refuse(scratch, config, "must not be able to write");
+    strcpy(config->anchors, scratch_path(scratch, "nowhere"));
+    refuse(scratch, config, "cannot be opened");
 }
 
 static void lists_stand_in_order(void **state)
@@ -144,7 +174,8 @@ int main(void)
         TRUST_TEST(items_stand_in_order),
         TRUST_TEST(lists_stand_in_order),
         TRUST_TEST(bad_files_are_told_all_at_once),
-        TRUST_TEST(a_directory_is_no_anchor),
+        TRUST_TEST(a_directory_stands_for_its_anchors),
+        TRUST_TEST(a_directory_of_anchors_is_guarded),
         TRUST_TEST(a_pipe_among_crls_does_not_block),
         TRUST_TEST(long_paths_are_labelled_by_their_end),
     };
