@@ -363,6 +363,7 @@ static const struct command {
     {"alerts", ACCESS_VIEWER, command_alerts},
     {"trust", ACCESS_VIEWER, control_trust},
     {"crl", ACCESS_VIEWER, control_crl},
+    {"trust-change", ACCESS_OPERATOR | ACCESS_APPROVER, control_trust_change},
     {"crl-import", ACCESS_OPERATOR | ACCESS_APPROVER, control_crl_import},
     {"grants", ACCESS_VIEWER, command_grants},
     {"pending", ACCESS_VIEWER, command_pending},

@@ -147,6 +147,9 @@ struct json;
 struct json *provide_lists_json(struct provide *provide);
 struct json *provide_anchors_json(struct provide *provide);
 struct json *provide_signers_json(struct provide *provide);
+/* A page of signers with the certificates of their paths, in hexadecimal; *ret_next is what to skip
+ * for the next page, 0 = there is none. */
+struct json *provide_paths_json(struct provide *provide, size_t skip, size_t *ret_next);
 
 /* Loop thread: what to wait for, and for how long at most; then what came. */
 unsigned provide_pollfds(struct provide *provide, struct pollfd fds[PROVIDE_POLLFD_MAX],

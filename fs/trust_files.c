@@ -51,26 +51,31 @@ static void add_file(struct collection *collection, enum trust_kind kind, const 
         add_content(collection, kind, path, bytes_of(content.data, content.size));
 }
 
-static int has_suffix(const struct dirent *entry, const char *const *suffixes)
+static bool has_suffix(const char *name, const char *const *suffixes)
 {
-    const char *dot = entry->d_name[0] == '.' ? NULL : strrchr(entry->d_name, '.');
+    const char *dot = name[0] == '.' ? NULL : strrchr(name, '.');
     for (size_t i = 0; dot && suffixes[i]; i++) {
         if (strcmp(dot, suffixes[i]) == 0)
-            return 1;
+            return true;
     }
-    return 0;
+    return false;
 }
 
 static int is_crl_file(const struct dirent *entry)
 {
     static const char *const suffixes[] = {".crl", ".pem", ".der", NULL};
-    return has_suffix(entry, suffixes);
+    return has_suffix(entry->d_name, suffixes);
+}
+
+bool trust_files_is_anchor(const char *name)
+{
+    static const char *const suffixes[] = {".pem", ".crt", ".cer", ".der", NULL};
+    return has_suffix(name, suffixes);
 }
 
 static int is_anchor_file(const struct dirent *entry)
 {
-    static const char *const suffixes[] = {".pem", ".crt", ".cer", ".der", NULL};
-    return has_suffix(entry, suffixes);
+    return trust_files_is_anchor(entry->d_name);
 }
 
 static int compare_names(const struct dirent **a, const struct dirent **b)

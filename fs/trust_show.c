@@ -124,6 +124,53 @@ static void add_signer(void *context, const struct signer_record *record)
         *list = json_free(*list);
 }
 
+struct path_page {
+    size_t skip, seen;
+    struct json *rows; /* NULL: memory was short */
+};
+
+static struct json *hex_text(struct bytes content)
+{
+    _cleanup_free_ char *text = malloc(2 * content.size + 1);
+    if (!text)
+        return NULL;
+    hex_encode(content.data, content.size, text);
+    return json_text_new(text);
+}
+
+static struct json *path_object(const struct signer_record *record)
+{
+    _cleanup_json_ struct json *object = json_object_new(), *path = json_array_new();
+    for (unsigned i = 0; path && i < record->certificate_count; i++) {
+        if (json_append(path, hex_text(record->certificates[i])) < 0)
+            return NULL;
+    }
+    if (!object || !path || json_set_text(object, "subject", record->status.subject) < 0 ||
+        json_set_hex(object, "sha256", record->status.sha256, SHA256_SIZE) < 0 ||
+        json_set(object, "path", steal_ptr(&path)) < 0)
+        return NULL;
+    return steal_ptr(&object);
+}
+
+static void add_path(void *context, const struct signer_record *record)
+{
+    enum { PAGE = 16 }; /* of 112 KB at most in hexadecimal: a reply holds them */
+    struct path_page *page = context;
+    if (page->seen++ < page->skip || !page->rows || json_array_count(page->rows) == PAGE)
+        return;
+    if (json_append(page->rows, path_object(record)) < 0)
+        page->rows = json_free(page->rows);
+}
+
+struct json *provide_paths_json(struct provide *provide, size_t skip, size_t *ret_next)
+{
+    struct path_page page = {.skip = skip, .rows = json_array_new()};
+    signers_walk(provide->trusted.signers, add_path, &page);
+    size_t next = skip + json_array_count(page.rows);
+    *ret_next = next < page.seen ? next : 0;
+    return page.rows;
+}
+
 struct json *provide_signers_json(struct provide *provide)
 {
     struct json *list = json_array_new();

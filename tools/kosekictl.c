@@ -2,6 +2,7 @@
  * kosekictl: what operators type. `verify` and `audit` work on files, without a daemon; the rest
  * asks the running daemon over its control socket.
  */
+#include "tools/kosekictl_anchors.h"
 #include "tools/kosekictl_audit.h"
 #include "tools/kosekictl_backup.h"
 #include "tools/kosekictl_daemon.h"
@@ -53,6 +54,7 @@ static const char usage_text[] =
     "  upgrade                          the same, and every process from the programs on the disk\n"
     "  trust show                       anchors and signers, until when, and what is known of "
     "them\n"
+    "  trust check|add|remove ...       whether anchors would do; change them; trust check --help\n"
     "  crl show | crl refresh           revocation lists: state, age, source; fetch them now\n"
     "  crl import FILE                  hand over revocation lists from a file\n"
     "  alerts [list | ack ID]           what somebody should look at\n"
@@ -105,6 +107,9 @@ int main(int argc, char **argv)
         return kosekictl_fetch(&options, argc - first, argv + first);
     if (strcmp(argv[first], "firewall") == 0)
         return kosekictl_firewall(argc - first, argv + first);
+    if (strcmp(argv[first], "trust") == 0 && first + 1 < argc &&
+        kosekictl_anchors_has(argv[first + 1]))
+        return kosekictl_anchors(&options, argc - first, argv + first);
     if (strcmp(argv[first], "schema") == 0)
         return kosekictl_schema(&options, argc - first, argv + first);
     return kosekictl_daemon(&options, argc - first, argv + first);

@@ -1,10 +1,12 @@
-"""What operators do to trust by hand: lists that are handed over."""
+"""What operators do to trust by hand: lists that are handed over, anchors that come and go; what is on
+record of it, and what they are told of before something ends."""
 
 import array
 import fcntl
 import hashlib
 import json
 import os
+import shutil
 import signal
 import socket
 import threading
@@ -13,6 +15,8 @@ import testbed
 from samples import pki
 from system import minister  # noqa: F401
 from system.test_revocation import RevocationTest
+
+APPROVER_UID, APPROVER_GROUP = 61401, 61400
 
 
 def memory_file(content, seal=True):
@@ -44,12 +48,12 @@ class Imported(RevocationTest):
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)
         return done.stdout + done.stderr
 
-    def ask(self, fds=(), **request):
+    def ask(self, fds=(), command="crl-import", **request):
         """Past kosekictl: the request as it is, with these descriptors."""
         with socket.socket(socket.AF_UNIX) as peer:
             peer.settimeout(20)
             peer.connect(str(self.site.directory / "run" / "control.sock"))
-            line = json.dumps({"command": "crl-import", **request}).encode() + b"\n"
+            line = json.dumps({"command": command, **request}).encode() + b"\n"
             more = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
             peer.sendmsg([line], more)
             return json.loads(peer.makefile().readline())
@@ -65,10 +69,10 @@ class Imported(RevocationTest):
         older = self.made(self.minister.officials, "older.crl", issued=-1, number=0x39)
         for _ in range(2):   # and it is looked at each time
             self.assertRegex(self.run_import(older, 1), "refused\t.*\t39\t.*older than the list")
-        rows = [row for row in self.audit("trust") if row.get("reason") == "revocation_list"
+        rows = [row for row in self.site.events(kind="trust") if row.get("reason") == "revocation_list"
                 and "next.crl" in row["detail"].get("source", "")]
         self.assertEqual([row["detail"]["number"] for row in rows], ["40"])
-        self.assertTrue([row for row in self.audit("command") if row["reason"] == "crl-import"
+        self.assertTrue([row for row in self.site.events(kind="command") if row["reason"] == "crl-import"
                          and row["uid"] == 0])
         self.site.stop()
         self.site.start()
@@ -190,11 +194,11 @@ class Recorded(RevocationTest):
             f"{key} = {value}" if line.startswith(f"{key} =") else line for line in text) + "\n")
 
     def generations(self):
-        return [row["detail"] for row in self.audit("trust") if "generation" in row["detail"]]
+        return [row["detail"] for row in self.site.events(kind="trust") if "generation" in row["detail"]]
 
     def reloads(self):
         return [(row["result"], row["detail"]["actor"], row["text"])
-                for row in self.audit("configuration") if row.get("reason") == "reload"]
+                for row in self.site.events(kind="configuration") if row.get("reason") == "reload"]
 
     def test_actors(self):
         first = self.generations()[-1]
@@ -207,7 +211,7 @@ class Recorded(RevocationTest):
         self.assertEqual(second["actor"], "command of uid 0")
         self.assertNotEqual(second["anchors_sha256"], first["anchors_sha256"])
         self.assertEqual(self.reloads()[-1][:2], ("ok", "command of uid 0"))
-        policies = [row["detail"]["actor"] for row in self.audit("configuration")
+        policies = [row["detail"]["actor"] for row in self.site.events(kind="configuration")
                     if row.get("text") == "access policy"]
         self.assertEqual(policies[-1], "command of uid 0")
         self.anchors.write_bytes((self.minister.directory / "root.pem").read_bytes())
@@ -290,3 +294,292 @@ class Ending(RevocationTest):
             expected = known + ([severity] if severity else [])
             testbed.wait_until(lambda: self.alerts("keys", "client certificate") == expected, 30,
                                f"{days}: {severity}")
+
+
+class AnchorTest(RevocationTest):
+    """[trust] anchors names a directory."""
+
+    second_person = None
+
+    @classmethod
+    def configure(cls, **more):
+        if cls.second_person:
+            cls.site.policy["roles"].update({"approver": f"@{APPROVER_GROUP}",
+                                             "second_person": cls.second_person})
+        super().configure(**more)
+        cls.anchors = cls.site.directory / "anchors"
+        cls.anchors.mkdir()
+        shutil.copy(cls.minister.directory / "root.pem", cls.anchors)
+        Recorded.set_configuration.__func__(cls, "anchors", cls.anchors)
+
+    def run_trust(self, *arguments, code=0, reason="letter of 1 April", config=None):
+        more = ["--config", config or self.site.configuration]
+        if arguments[0] != "check":
+            more += ["--reason", reason]
+        done = self.site.ctl("trust", *arguments, *more)
+        self.assertEqual(done.returncode, code, f"{arguments}: {done.stdout}{done.stderr}")
+        return done.stdout + done.stderr
+
+    def authority(self, name, **how):
+        """The file of its certificate; self.made has the authority."""
+        self.made = getattr(self, "made", {})
+        self.made[name] = pki.Authority(self.minister.directory, self.minister.keys, name,
+                                        f"/C=JP/O=Test/OU={name}", **how)
+        return self.minister.directory / f"{name}.pem"
+
+    def special(self, name, *options, key="rsa:2048"):
+        """A self-signed certificate that `openssl req` makes."""
+        path = self.minister.directory / f"{name}.pem"
+        pki.openssl("req", "-x509", "-newkey", key, "-nodes", "-keyout", "/dev/null", "-out", path,
+                    "-subj", f"/C=JP/O=Test/OU={name}", "-days", "100", *options)
+        return path
+
+    @staticmethod
+    def digest(path):
+        return hashlib.sha256(pki.openssl("x509", "-in", path, "-outform", "DER")).hexdigest()
+
+    def files(self):
+        return {path.name: path.read_bytes() for path in self.anchors.iterdir()}
+
+    def in_force(self):
+        return {row["sha256"] for row in self.trust()["anchors"]}
+
+    def await_in_force(self, *digests):
+        """Trust is read at once; what is shown comes from a worker that was asked about it."""
+        testbed.wait_until(lambda: self.in_force() == set(digests), 30, f"anchors: {digests}")
+
+    def bad_ones(self):
+        """(file, words, whether the daemon would refuse it too)"""
+        place = self.minister.directory
+        many = self.special("weak", key="rsa:1024")
+        text = place / "text.pem"
+        text.write_text("no certificate")
+        two = place / "two.pem"
+        two.write_bytes(self.special("two-a").read_bytes() + self.special("two-b").read_bytes())
+        damaged = place / "damaged.der"
+        damaged.write_bytes(pki.openssl("x509", "-in", place / "root.pem", "-outform", "DER")[:-1])
+        return ((many, "too weak, 1024 bits"), (text, "not a certificate"),
+                (damaged, "not a certificate"), (two, "holds 2 certificates"),
+                (place / "signer.pem", "not the certificate of an authority"),
+                (self.special("leaf", "-addext", "basicConstraints=critical,CA:FALSE"),
+                 "not the certificate of an authority"),
+                (self.special("critical", "-addext", "1.2.3.4=critical,ASN1:NULL"), "critical"),
+                (self.authority("ended", years=-1 / 365), "validity has ended"),
+                (place / "root.pem", "it is there twice"))
+
+
+class Anchors(AnchorTest):
+    def test_roll_over(self):
+        """A new anchor beside the old one, then without it."""
+        new = self.authority("newroot")
+        self.minister.signer("newly", authority=self.made["newroot"])
+        self.minister.write_list(self.made["newroot"], "newroot.crl")
+        self.serve_signed("old-anchor.pdf")
+        self.serve_signed("new-anchor.pdf", signer="newly", chain="newroot")
+        self.assertReads(self.reader, "old-anchor.pdf")
+        self.assertFails(self.reader, "new-anchor.pdf", "EKEYREJECTED")
+        root = self.digest(self.minister.directory / "root.pem")
+        self.assertIn("good", self.run_trust("check", new))
+        self.await_in_force(root)
+        self.assertEqual(list(self.files()), ["root.pem"])
+        (self.anchors / ".new").write_text("left by a power cut")
+        (self.anchors / ".gone").write_text("left by a power cut")
+
+        self.assertIn("in force", self.run_trust("add", new))
+        self.await_in_force(root, self.digest(new))
+        self.assertEqual(set(self.files()), {"root.pem", f"{self.digest(new)}.pem"})
+        self.assertEqual((self.anchors / f"{self.digest(new)}.pem").stat().st_mode & 0o777, 0o444)
+        testbed.wait_until(lambda: self.reader.read("new-anchor.pdf")["error"] == "OK", 30,
+                           "the new anchor")
+        self.assertReads(self.reader, "old-anchor.pdf")
+        self.assertIn("it is there twice", self.run_trust("add", new, code=1))
+
+        text = self.run_trust("remove", root, code=1)
+        self.assertIn("no path to an anchor", text)
+        self.assertIn("could be read no more", text)
+        self.assertReads(self.reader, "old-anchor.pdf")
+        colons = ":".join(root[i:i + 2] for i in range(0, 64, 2)).upper()
+        self.assertIn("removed", self.run_trust("remove", colons, "--anyway"))
+        self.await_in_force(self.digest(new))
+        testbed.wait_until(lambda: self.reader.read("old-anchor.pdf")["error"] == "EKEYREJECTED",
+                           30, "the end of the old one")
+        self.assertReads(self.reader, "new-anchor.pdf")
+        self.assertIn("there is no trust anchor",
+                      self.run_trust("remove", self.digest(new), "--anyway", code=1))
+        self.assertIn("no file in", self.run_trust("remove", root, code=1))
+
+        der = self.minister.directory / "root.der"
+        der.write_bytes(pki.openssl("x509", "-in", self.minister.directory / "root.pem", "-outform",
+                                    "DER"))
+        self.run_trust("add", der, reason="back again")
+        self.assertIn(f"{root}.der", self.files())
+        testbed.wait_until(lambda: self.reader.read("old-anchor.pdf")["error"] == "OK", 30,
+                           "the old one again")
+        self.run_trust("remove", self.digest(new), "--anyway")
+        self.await_in_force(root)
+        done = [(row["uid"], row["detail"]["action"], row["detail"]["certificate"], row["text"])
+                for row in self.site.events(kind="configuration") if row.get("reason") == "anchor"]
+        self.assertEqual(done, [(0, "add", self.digest(new), "letter of 1 April"),
+                                (0, "remove", root, "letter of 1 April"),
+                                (0, "add", root, "back again"),
+                                (0, "remove", self.digest(new), "letter of 1 April")])
+        generations = [row["detail"]["actor"] for row in self.site.events(kind="trust")
+                       if "generation" in row["detail"]]
+        self.assertEqual(generations[-4:], ["command of uid 0"] * 4)
+
+    def test_refused(self):
+        files = self.files()
+        for path, words in self.bad_ones():
+            with self.subTest(words, path=path.name):
+                if "holds 2" not in words:   # each of two is judged by itself
+                    self.assertIn(words, self.run_trust("check", path, code=1))
+                self.assertIn(words, self.run_trust("add", path, code=1))
+        self.assertEqual(self.files(), files)
+        self.await_in_force(self.digest(self.minister.directory / "root.pem"))
+
+    def test_check(self):
+        self.assertIn("good", self.run_trust("check"))
+        self.serve_signed("check.pdf")
+        self.assertReads(self.reader, "check.pdf")
+        other = self.authority("other")
+        text = self.run_trust("check", "--only", other, code=1)
+        self.assertIn("no path to an anchor", text)
+        self.assertIn("1 would lead to no anchor", text)
+        self.assertIn("0 would lead to no anchor", self.run_trust("check", other))
+        self.assertIn("0 would lead to no anchor",
+                      self.run_trust("check", "--only", self.minister.directory / "root.pem", other))
+        begins = self.authority("begins")
+        early = self.minister.directory / "begins-later.pem"
+        self.made["begins"].issue("begins-later", "/C=JP/O=Test/OU=Later", "authority", days=(5, 50))
+        self.assertIn("has not begun", self.run_trust("check", early, begins))
+        self.assertReads(self.reader, "check.pdf")
+
+    def test_command_lines(self):
+        root = self.minister.directory / "root.pem"
+        for arguments, code in ((["add"], 64), (["remove"], 64), (["add", root, root], 64),
+                                (["add", root, "--anyway"], 64), (["add", root, "--only"], 64),
+                                (["remove", "00"], 1), (["remove", "x" * 64], 1),
+                                (["remove", "0" * 64], 1), (["remove", "0" * 66], 1),
+                                (["add", "/nowhere.pem"], 66), (["add", "/dev/null"], 66),
+                                (["add", self.anchors], 66), (["check", "/nowhere.pem"], 66),
+                                (["check", "--only"], 1)):
+            with self.subTest(arguments):
+                self.run_trust(*arguments, code=code)
+        self.run_trust("add", root, reason="two\nlines", code=1)
+        self.run_trust("add", root, config="/nowhere.conf", code=78)
+        done = self.site.ctl("trust", "add", root, "--config", self.site.configuration)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("--reason", done.stderr)
+        large = self.minister.directory / "large.pem"
+        large.write_bytes(b"")
+        os.truncate(large, 1024 * 1024 + 1)
+        self.run_trust("add", large, code=66)
+        self.assertEqual(list(self.files()), ["root.pem"])
+
+    def test_undone_when_the_reload_is_refused(self):
+        new = self.authority("undone")
+        files = self.files()
+        text = self.site.configuration.read_text()
+        access = self.site.directory / "access.conf"
+        policy = access.read_text()
+        access.write_text(policy + "[nonsense]\nx = y\n")
+        try:
+            words = self.run_trust("add", new, code=1)
+            self.assertIn("the anchors are as they were", words)
+            self.assertEqual(self.files(), files)
+            shutil.copy(new, self.anchors / "beside.pem")
+            self.assertIn("as they were", self.run_trust("remove", self.digest(new), code=1))
+            self.assertEqual(set(self.files()), {"beside.pem", *files})
+        finally:
+            (self.anchors / "beside.pem").unlink(missing_ok=True)
+            access.write_text(policy)
+        self.assertEqual(self.site.configuration.read_text(), text)
+        self.assertOk(self.site.ctl("reload"))
+        self.await_in_force(self.digest(self.minister.directory / "root.pem"))
+
+    def test_not_there_not_ours_or_busy(self):
+        new = self.authority("busy")
+        files = self.files()
+        lock = os.open(self.anchors, os.O_RDONLY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self.assertIn("by somebody else", self.run_trust("add", new, code=1))
+        finally:
+            os.close(lock)
+        self.anchors.chmod(0o777)
+        try:
+            self.assertIn("must not be able to write", self.run_trust("add", new, code=78))
+        finally:
+            self.anchors.chmod(0o755)
+        alone = self.site.directory / "alone.conf"
+        alone.write_text(self.site.configuration.read_text().replace(
+            f"anchors = {self.anchors}", f"anchors = {self.anchors}/root.pem"))
+        self.assertIn("names no directory", self.run_trust("add", new, code=1, config=alone))
+        done = self.reader.run(self.site.build / "kosekictl", "trust", "check", "--config",
+                               self.site.configuration)
+        self.assertIn(b"no daemon: its signers are not looked at", done.stderr)
+        self.assertEqual(self.files(), files)
+
+    def test_requests_that_lie(self):
+        good = {"command": "trust-change", "action": "add", "certificate": "0" * 64,
+                "subject": "CN=x", "not_after": "2030-01-01T00:00:00Z", "reason": "why"}
+        before = len(self.site.events(kind="configuration"))
+        for key, value in (("action", "replace"), ("certificate", "00"), ("certificate", 7),
+                           ("subject", "x" * 3000), ("not_after", "soon"), ("reason", ""),
+                           ("reason", "a\nb"), ("reason", "a" * 400), ("action", None)):
+            with self.subTest(key, value=value):
+                reply = Imported.ask(self, **{**good, key: value})
+                self.assertFalse(reply["ok"])
+        for request in ({"command": "trust", "action": "other"},
+                        {"command": "trust", "action": "paths", "after": -1},
+                        {"command": "trust", "action": "paths", "after": 5000},
+                        {"command": "trust", "action": "paths", "after": "1"}):
+            self.assertFalse(Imported.ask(self, **request)["ok"])
+        self.assertEqual(len(self.site.events(kind="configuration")), before)
+
+
+class SecondPerson(AnchorTest):
+    second_person = "trust-change crl-import"
+
+    def confirm(self, words):
+        number = words.split("kosekictl confirm ")[1].split('"')[0]
+        self.assertNotEqual(self.site.ctl("confirm", number).returncode, 0)
+        approver = self.site.reader(APPROVER_UID, (APPROVER_GROUP, testbed.CONTROL_GROUP))
+        done = approver.run(self.site.build / "kosekictl", "--socket",
+                            self.site.directory / "run" / "control.sock", "confirm", number)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_nothing_before_somebody_confirms(self):
+        new, other = self.authority("second"), self.authority("third")
+        words = self.run_trust("add", new, code=75)
+        self.assertEqual(list(self.files()), ["root.pem"])
+        self.confirm(words)
+        self.run_trust("add", other, code=75)   # is not what was confirmed
+        self.run_trust("add", new, code=75, reason="another one")
+        self.assertEqual(list(self.files()), ["root.pem"])
+        self.run_trust("add", new)
+        root = self.digest(self.minister.directory / "root.pem")
+        self.await_in_force(root, self.digest(new))
+        self.run_trust("remove", self.digest(new), code=75)
+        self.await_in_force(root, self.digest(new))
+
+    def test_lists(self):
+        self.serve_signed("second.pdf")   # brings the issuer's certificate
+        self.assertReads(self.reader, "second.pdf")
+        made = Imported.made(self, self.minister.officials, "second.crl", number=0x55)
+        done = self.site.ctl("crl", "import", made)
+        self.assertEqual(done.returncode, 75, done.stderr)
+        self.confirm(done.stdout)
+        self.assertNotEqual(self.list_in_force("Officials")["number"], "55")
+        self.assertIn("in force", self.assertOk(self.site.ctl("crl", "import", made)))
+        self.assertEqual(self.list_in_force("Officials")["number"], "55")
+        self.assertEqual(self.site.ctl("crl", "import", made).returncode, 75)
+
+    def test_roles(self):
+        nobody = self.site.reader(61403, (testbed.CONTROL_GROUP,))
+        made = Imported.made(self, self.minister.officials, "role.crl", number=0x56)
+        made.chmod(0o644)
+        done = nobody.run(self.site.build / "kosekictl", "--socket",
+                          self.site.directory / "run" / "control.sock", "crl", "import", made)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"your role does not allow", done.stderr)
