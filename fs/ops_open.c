@@ -38,6 +38,8 @@ static int record_open(struct mountfs *fs, const struct opening *opening,
         .connection = fs->connection,
         .unique = opening->unique,
     };
+    if (audit_waits_for_disk(fs->audit))
+        session_take_long(fs->session);
     return audit_write(fs->audit, &event);
 }
 
@@ -90,7 +92,7 @@ static void answer(struct mountfs *fs, const struct opening *opening,
         delivery_closed(fs->delivery, opening->unique);
 }
 
-/* The last checks: state, seals and right, in this order. Inside the gate. */
+/* Seals and right. Inside the gate. */
 static void decide(struct mountfs *fs, const struct opening *opening,
                    const struct cache_entry *entry)
 {
@@ -102,17 +104,6 @@ static void decide(struct mountfs *fs, const struct opening *opening,
         .connection = fs->connection,
         .unique = opening->unique,
     };
-    enum provide_state state = provide_state_of(fs->provide, entry);
-    if (state == PROVIDE_REJECTED || state == PROVIDE_STALE) {
-        char reason[VERDICT_TEXT_MAX] = "";
-        int error = provide_rejection(fs->provide, entry, reason);
-        fail(fs, opening, &entry->name, error, reason);
-        return;
-    }
-    if (state != PROVIDE_READY) {
-        fail(fs, opening, &entry->name, ENOKEY, "trust changed while the certificate was read");
-        return;
-    }
     if (!access_decide(fs->access, opening->caller, &entry->name, &question, &decision)) {
         refuse(fs, opening, &entry->name, &decision);
         return;
@@ -125,12 +116,37 @@ static void decide(struct mountfs *fs, const struct opening *opening,
     answer(fs, opening, entry, &decision);
 }
 
-static void grant(struct mountfs *fs, const struct opening *opening,
-                  const struct cache_entry *entry)
+/* The last checks of what is stored: state, seals and right, in this order, then the answer.
+ * Nothing was answered if the state that it returns is not PROVIDE_READY. */
+static enum provide_state grant(struct mountfs *fs, const struct opening *opening,
+                                const struct cache_entry *entry)
 {
     unsigned entered = delivery_enter(fs->delivery);
-    decide(fs, opening, entry);
+    enum provide_state state = provide_state_of(fs->provide, entry);
+    if (state == PROVIDE_READY)
+        decide(fs, opening, entry);
     delivery_leave(fs->delivery, entered);
+    return state;
+}
+
+/* It is stored, and what is known of its signer now forbids it. */
+static void fail_rejected(struct mountfs *fs, const struct opening *opening,
+                          const struct cache_entry *entry)
+{
+    char reason[VERDICT_TEXT_MAX] = "";
+    int error = provide_rejection(fs->provide, entry, reason);
+    fail(fs, opening, &entry->name, error, reason);
+}
+
+/* After a wait: nothing is fetched or verified for it once more. */
+static void grant_or_fail(struct mountfs *fs, const struct opening *opening,
+                          const struct cache_entry *entry)
+{
+    enum provide_state state = grant(fs, opening, entry);
+    if (state == PROVIDE_REJECTED || state == PROVIDE_STALE)
+        fail_rejected(fs, opening, entry);
+    else if (state != PROVIDE_READY)
+        fail(fs, opening, &entry->name, ENOKEY, "trust changed while the certificate was read");
 }
 
 static void opened(struct waiter *waiter, const struct outcome *outcome)
@@ -157,7 +173,7 @@ static void opened(struct waiter *waiter, const struct outcome *outcome)
     if (error)
         fail(fs, &opening, &parked->name, error, outcome->reason);
     else
-        grant(fs, &opening, &outcome->entry);
+        grant_or_fail(fs, &opening, &outcome->entry);
     parked_done(fs, parked);
 }
 
@@ -179,13 +195,10 @@ static void park(struct mountfs *fs, const struct opening *opening, const struct
 static void open_certificate(struct mountfs *fs, const struct opening *opening,
                              const struct cache_entry *entry)
 {
-    char reason[VERDICT_TEXT_MAX] = "";
     struct access_decision decision;
-    enum provide_state state = provide_state_of(fs->provide, entry);
-    if (state == PROVIDE_READY) {
-        grant(fs, opening, entry); /* decides by itself */
+    enum provide_state state = grant(fs, opening, entry);
+    if (state == PROVIDE_READY)
         return;
-    }
     const struct access_question question = {
         .want = ACCESS_OPEN,
         .stored = state == PROVIDE_UNVERIFIED,
@@ -195,19 +208,10 @@ static void open_certificate(struct mountfs *fs, const struct opening *opening,
         refuse(fs, opening, &entry->name, &decision);
         return;
     }
-    switch (state) {
-    case PROVIDE_READY:
-    case PROVIDE_FETCHABLE:
-    case PROVIDE_UNVERIFIED:
+    if (state == PROVIDE_STALE || state == PROVIDE_REJECTED)
+        fail_rejected(fs, opening, entry);
+    else
         park(fs, opening, entry);
-        break;
-    case PROVIDE_STALE:
-    case PROVIDE_REJECTED: {
-        int error = provide_rejection(fs->provide, entry, reason);
-        fail(fs, opening, &entry->name, error, reason);
-        break;
-    }
-    }
 }
 
 void ops_open(fuse_req_t request, fuse_ino_t inode, struct fuse_file_info *file)
@@ -221,6 +225,7 @@ void ops_open(fuse_req_t request, fuse_ino_t inode, struct fuse_file_info *file)
     }
     ops_caller(request, &caller);
     if (hidden_owns(inode)) {
+        session_take_long(fs->session);
         int error = hidden_open(fs, &caller, inode, session_current_unique(), &file->fh);
         file->direct_io = 1;
         file->noflush = 1;
