@@ -460,6 +460,7 @@ StartLimitIntervalSec=0
 [Service]
 Type=notify
 ExecStart={build}/kosekifs -f {mount} -o config={configuration}
+LoadCredential=master-key:{key}
 Restart=on-failure
 RestartSec=10ms
 KillMode=mixed
@@ -469,8 +470,9 @@ StandardError=inherit
 """
 
 # systemd wants to see that it is the init of the machine; nobody else shall see that.
+# Shared in itself, as it is where systemd began it: credentials are mounted from a namespace beside it.
 SYSTEMD = """
-mount --make-rprivate / && mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system || exit
+mount --make-rprivate / && mount --make-rshared / && mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system || exit
 for each in /sys/fs/cgroup/systemd /sys/fs/cgroup/unified /sys/fs/cgroup; do
     own=$each/koseki-test-$$
     [ -e $each/cgroup.procs ] && mkdir -p $own && echo $$ >$own/cgroup.procs
@@ -490,7 +492,9 @@ class UnderSystemd(SystemTest):
 
     @classmethod
     def configure(cls, **more):
-        super().configure(**more)
+        super().configure(**{"keys.master_key": "credential:master-key", **more})
+        keys = cls.site.directory / "keys"  # the file of this name is nobody's but systemd's now
+        (keys / "master.key").rename(keys / "handed-over")
         cls.site.start = cls.start_systemd
 
     @classmethod
@@ -502,7 +506,8 @@ class UnderSystemd(SystemTest):
         (home / "units" / "test.target").write_text("[Unit]\nDefaultDependencies=no\n")
         (home / "units" / "kosekifs.service").write_text(
             UNIT.format(build=site.build, mount=site.mount_point, log=site.log_path,
-                        configuration=site.configuration))
+                        configuration=site.configuration,
+                        key=site.directory / "keys" / "handed-over"))
         cls.environment = {**os.environ, "XDG_RUNTIME_DIR": str(home / "run"), "HOME": str(home),
                            "SYSTEMD_UNIT_PATH": str(home / "units"),
                            "SYSTEMD_LOG_TARGET": "console"}
@@ -555,6 +560,16 @@ class UnderSystemd(SystemTest):
         self.assertEqual(self.shown("NRestarts"), str(kills))
         print(f"      supervisor under systemd --user: {kills} kills, {read} files compared, "
               "0 errors")
+
+    def test_credential(self):
+        """LoadCredential= hands over the master key and leaves the service where the mount is seen
+        by others."""
+        supervisor = int(self.shown("MainPID"))
+        environment = pathlib.Path(f"/proc/{supervisor}/environ").read_bytes().split(b"\0")
+        self.assertEqual(sum(row.startswith(b"CREDENTIALS_DIRECTORY=") for row in environment), 1)
+        self.assertEqual(os.readlink(f"/proc/{supervisor}/ns/mnt"),
+                         os.readlink(f"/proc/{self.systemd.pid}/ns/mnt"))
+        self.assertOk(self.reader.finish(self.start_inside("cat", GOOD)))
 
     def test_restart_begins_anew(self):
         """systemctl restart unmounts: nothing is left in the store."""
