@@ -21,6 +21,7 @@ struct keys_client {
     pthread_mutex_t lock;
     pthread_cond_t changed; /* of anything below */
     bool turn_taken;        /* lock */
+    bool last;              /* lock; no other connection will come */
     int fd;                 /* lock; -1 = no connection */
     int fd_in_use;          /* lock; of the call that has the turn, -1 = none */
     uint64_t next_id;       /* lock */
@@ -132,22 +133,30 @@ static void leave_turn(struct keys_client *client)
     pthread_mutex_unlock(&client->lock);
 }
 
+void keys_client_expect_no_other(struct keys_client *client)
+{
+    pthread_mutex_lock(&client->lock);
+    client->last = true;
+    pthread_cond_broadcast(&client->changed);
+    pthread_mutex_unlock(&client->lock);
+}
+
 /* -EHOSTDOWN if none comes in time. */
 static int borrow_connection(struct keys_client *client, const struct timespec *deadline,
                              int *ret_fd, uint64_t *ret_id)
 {
     int r = 0;
     pthread_mutex_lock(&client->lock);
-    while (client->fd < 0 && r == 0)
+    while (client->fd < 0 && !client->last && r == 0)
         r = pthread_cond_timedwait(&client->changed, &client->lock, deadline);
-    if (client->fd >= 0) {
+    bool there = client->fd >= 0;
+    if (there) {
         client->fd_in_use = client->fd;
         *ret_fd = client->fd;
         *ret_id = client->next_id++;
-        r = 0;
     }
     pthread_mutex_unlock(&client->lock);
-    return r == 0 ? 0 : -EHOSTDOWN;
+    return there ? 0 : -EHOSTDOWN;
 }
 
 static void return_connection(struct keys_client *client, bool broken)

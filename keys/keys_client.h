@@ -88,6 +88,9 @@ struct keys_client *keys_client_free(struct keys_client *client);
 /* Gives the client a (new) connection, which it owns; -1 takes the old one away. Calls without a
  * connection wait for one within their timeout. */
 void keys_client_connect(struct keys_client *client, int fd);
+/* Whoever brought connections is gone, or we end: calls that find none, now or later, return
+ * -EHOSTDOWN at once. One that is there goes on to be used. */
+void keys_client_expect_no_other(struct keys_client *client);
 
 /* A fresh random data key and its form wrapped by the current generation, bound to `aad` (at most
  * KEYS_AAD_MAX bytes). */

@@ -115,7 +115,8 @@ class Crash(SystemTest):
                 self.site.daemon.kill()  # nobody takes the mount over
                 self.site.daemon.wait()
                 self.site.daemon = None
-                self.assertNotEqual(self.reader.finish(waiting, 15).returncode, 0)
+                # Sooner than two waits for a kosekifs-keys that nobody starts anew.
+                self.assertNotEqual(self.reader.finish(waiting, 8).returncode, 0)
                 self.link.fault(name, method="GET")
                 self.site.start()
                 asked = self.gets(GOOD)

@@ -363,7 +363,7 @@ static void test_believes_no_liar(void **state)
     struct keys_client *client;
     uint8_t key[AEAD_KEY_SIZE];
     uint8_t right[AEAD_KEY_SIZE];
-    uint8_t untouched[AEAD_KEY_SIZE];
+    uint8_t untouched[AEAD_KEY_SIZE], wrapped[KEYS_WRAPPED_SIZE];
     memset(right, 0x22, sizeof right);
     memset(untouched, 0xa5, sizeof untouched);
     assert_int_equal(keys_client_new(&client), 0);
@@ -379,6 +379,12 @@ static void test_believes_no_liar(void **state)
     int64_t waited_ms = clock_monotonic_ms() - before_ms;
     assert_true(waited_ms >= KEYS_TIMEOUT_MS - 50 && waited_ms < 4 * KEYS_TIMEOUT_MS);
     assert_memory_equal(key, untouched, sizeof key);
+    /* Now one of them ends at once. */
+    keys_client_expect_no_other(client);
+    before_ms = clock_monotonic_ms();
+    assert_int_equal(meet_liar(client, (struct liar){.lie = LIE_WRONG_SIZE}, key), -EHOSTDOWN);
+    assert_int_equal(keys_client_generate(client, aad, sizeof aad, key, wrapped), -EHOSTDOWN);
+    assert_true(clock_monotonic_ms() - before_ms < KEYS_TIMEOUT_MS - 50);
     keys_client_free(client);
 }
 
