@@ -316,9 +316,10 @@ static int write_locked(struct audit *audit, const struct audit_event *event)
     int r = make_ready(audit);
     if (r == 0)
         r = append_behind(audit, event);
-    if (r == 0 && audit->mode == AUDIT_SYNC_GROUP)
+    enum audit_sync mode = event->followed ? AUDIT_SYNC_WRITTEN : audit->mode;
+    if (r == 0 && mode == AUDIT_SYNC_GROUP)
         r = audit_sync_upto(audit, audit->stamp.sequence);
-    else if (r == 0 && audit->mode == AUDIT_SYNC_EACH)
+    else if (r == 0 && mode == AUDIT_SYNC_EACH)
         r = sync_alone(audit);
     if (r == 0)
         rotate(audit);

@@ -101,6 +101,8 @@ struct audit_event {
     const char *reason;          /* one word for programs: access_reason_name() and the like */
     const char *text;            /* for people */
     uint64_t connection, unique; /* of the request that the event answers */
+    bool
+        followed; /* one of many, which waits for no sync of its own: that of the last covers all */
     struct audit_detail detail[AUDIT_DETAIL_MAX]; /* up to the first with key NULL */
 };
 

@@ -389,16 +389,6 @@ static void start(struct program *program, struct ipc_message *message)
         room_fail("not started: %s", strerror(-error));
 }
 
-/* A certificate may have been withdrawn just before the crash, with its pages still in the kernel.
- */
-static void drop_withdrawn_pages(void *context, uint32_t inode)
-{
-    struct mountfs *fs = context;
-    struct cache_entry entry;
-    if (cache_find_inode(fs->cache, inode, &entry) != 0 || entry.state != CACHE_STORED)
-        session_invalidate(fs->session, inode);
-}
-
 /* After ROOM_READY: the supervisor mounts. Then the loop thread takes over what it says. */
 static int begin_session(struct program *program)
 {
@@ -414,8 +404,8 @@ static int begin_session(struct program *program)
                     ops_table(), fs, &fs->session);
     if (error == 0) {
         atomic_store(&fs->serving, true);
-        seal_apply(fs); /* a crash may have come between seal and effect */
-        delivery_walk(fs->delivery, drop_withdrawn_pages, fs);
+        seal_apply(fs);           /* a crash may have come between seal and effect */
+        mountfs_drop_refused(fs); /* or between a withdrawal and its effect */
     }
     if (error == 0)
         error = key_watch_start(fs->key_watch);

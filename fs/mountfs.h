@@ -75,6 +75,10 @@ struct mountfs {
  * go. Not from a thread that answers a request. */
 void mountfs_withdraw(struct mountfs *fs, uint64_t inode);
 
+/* The kernel's pages of every open file that may not be read by now go. For after a signer changed,
+ * or a crash that came between somebody's withdrawal and its effect. */
+void mountfs_drop_refused(struct mountfs *fs);
+
 /* Inode numbers below CACHE_INODE_FIRST, and above CACHE_INODE_LAST, are ours; all fit 32 bits. */
 enum {
     INODE_ROOT = 1,

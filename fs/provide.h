@@ -90,10 +90,11 @@ struct provide_listener {
     /* A signer is new, or something about him changed. When it returns, no answer decided before is
      * on its way to the kernel any more. */
     void (*signer_seen)(void *context, const struct signer_status *status, bool changed);
-    /* A stored certificate changed state with its signer. */
+    /* A stored certificate changed state with its signer, of whom signer_seen() told before: its
+     * pages go if it is not served any more. */
     void (*restated)(void *context, const struct cache_entry *entry,
                      const struct signer_judgement *judgement);
-    /* All certificates of a signer were looked at after a change. */
+    /* All certificates of a signer were looked at after a change, and told of by restated(). */
     void (*swept)(void *context, uint64_t withheld, uint64_t served, int64_t elapsed_ms);
     /* A revocation list, a certificate of a signer or an anchor gets old. */
     void (*ageing)(void *context, const struct trust_age *age);

@@ -377,8 +377,6 @@ static void sweep_entry(struct sweep *sweep, const struct cache_entry *entry, in
         sweep->served++;
     else
         sweep->withheld++;
-    if (!served)
-        provide->listener.withdrawn(provide->listener.context, entry->inode);
     provide->listener.restated(provide->listener.context, entry, &judgement);
 }
 

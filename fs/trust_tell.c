@@ -58,16 +58,19 @@ static const char *standing(enum signer_outcome outcome)
     return names[outcome];
 }
 
-/* Every decision refuses by now; what was decided before has reached the kernel when this returns.
- */
+/* Every decision refuses by now; what was decided before has reached the kernel when this returns,
+ * and who has a file open must ask again: what nobody has open cannot be read without being asked
+ * for. */
 void trust_tell_signer(void *context, const struct signer_status *status, bool changed)
 {
     struct mountfs *fs = context;
     struct signer_judgement judgement;
     char digest[2 * SHA256_SIZE + 1];
     int64_t now_s = clock_realtime_s();
-    if (changed)
+    if (changed) {
         delivery_settle(fs->delivery);
+        mountfs_drop_refused(fs);
+    }
     signer_judge(status, now_s, now_s, &judgement);
     hex_encode(status->sha256, SHA256_SIZE, digest);
     const struct audit_event event = {
@@ -102,8 +105,11 @@ void trust_tell_restated(void *context, const struct cache_entry *entry,
                                     : judgement->outcome == SIGNER_REVOKED ? VERDICT_TOTAL_FAILED
                                                                            : VERDICT_INDETERMINATE),
         .text = judgement->text[0] ? judgement->text : NULL,
+        .followed = true, /* by trust_tell_swept() */
         .detail = {{"document_sha256", digest}},
     };
+    if (!served && fs->session)
+        session_invalidate(fs->session, entry->inode);
     record(fs, &event);
 }
 

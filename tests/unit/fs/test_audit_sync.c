@@ -93,10 +93,43 @@ static void a_failed_sync_is_told_and_left_behind(void **state)
     }
 }
 
+/* Of many records only the last one waits for the disk, and then for all of them. */
+static void the_last_of_many_covers_all(void **state)
+{
+    static const char *const modes[] = {"group", "each"};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        _cleanup_scratch_dir_ struct scratch_dir dir;
+        struct config_audit config = trail_config();
+        struct audit_status status;
+        struct audit_event event = {.kind = AUDIT_VERDICT, .name = "A1.pdf", .followed = true};
+        assert_int_equal(scratch_dir_open(&dir), 0);
+        memcpy(config.sync, modes[i], strlen(modes[i]) + 1);
+        config.sync_within = 10000; /* nobody else syncs meanwhile */
+        struct audit *audit = trail_open(dir.fd, &config);
+        assert_non_null(audit);
+        assert_int_equal(trail_write(audit, 1, 1), 0);
+        audit_status(audit, &status);
+        assert_int_equal(status.synced, status.sequence);
+        uint64_t before = status.synced;
+        for (unsigned n = 0; n < EVENTS; n++)
+            assert_int_equal(audit_write(audit, &event), 0);
+        audit_status(audit, &status);
+        assert_int_equal(status.sequence, before + EVENTS);
+        assert_int_equal(status.synced, before);
+        event.followed = false;
+        assert_int_equal(audit_write(audit, &event), 0);
+        audit_status(audit, &status);
+        assert_int_equal(status.synced, before + EVENTS + 1);
+        audit_close(audit);
+    }
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 3)
         return write_events(argv[1], argv[2]);
-    const struct CMUnitTest tests[] = {cmocka_unit_test(a_failed_sync_is_told_and_left_behind)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(a_failed_sync_is_told_and_left_behind),
+                                       cmocka_unit_test(the_last_of_many_covers_all)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
