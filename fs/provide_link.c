@@ -217,6 +217,11 @@ static bool step_fetched(struct provide *provide, struct flight *flight,
     if (!error) {
         flight->received = event->size;
         flight->received_at_s = clock_realtime_s();
+        /* It gave up its memory while it was prepared. Now it is here, and others wait. */
+        if (flight->reserved == 0) {
+            flight->reserved = flight->entry.size;
+            provide->body_bytes += flight->reserved;
+        }
         provide->count.bytes_fetched += event->size;
         step_queue_for_verification(provide, flight);
         return true;
@@ -245,12 +250,11 @@ static void step_cancelled(struct provide *provide, struct flight *flight)
         step_land(provide, flight, EINTR, "nobody waits any more");
 }
 
-static void requeue_from_link(struct flight *flight, void *context)
+static void take_from_link(struct flight *flight, void *context)
 {
-    if (flight->stage != FLIGHT_AT_LINK)
-        return;
-    step_leave_place(context, flight);
-    step_queue_for_link(context, flight);
+    struct flight_queue *taken = context;
+    if (flight->stage == FLIGHT_AT_LINK)
+        TAILQ_INSERT_TAIL(taken, flight, queued);
 }
 
 struct crowd {
@@ -312,7 +316,15 @@ void step_link_lost(struct provide *provide)
     cleanup_close(&provide->link_fd);
     provide->link_fd = -1;
     provide->link_test_lost = provide->link_test != NULL;
-    flights_walk(provide->flights, requeue_from_link, provide);
+    /* Not while they are walked through: one for which there is no memory lands. */
+    struct flight_queue taken = TAILQ_HEAD_INITIALIZER(taken);
+    flights_walk(provide->flights, take_from_link, &taken);
+    struct flight *flight;
+    while ((flight = TAILQ_FIRST(&taken))) {
+        TAILQ_REMOVE(&taken, flight, queued);
+        step_leave_place(provide, flight);
+        step_queue_for_link(provide, flight);
+    }
 }
 
 /* While the link system prepares it, a certificate needs no place. */
