@@ -433,8 +433,8 @@ static void loop_tick(struct provide *provide)
     struct tick tick = {provide, clock_monotonic_ms()};
     provide_lock(provide);
     flights_walk(provide->flights, tick_flight, &tick);
-    bool link_late = step_link_late(provide, tick.now_ms);
-    if (link_late)
+    const char *blame = step_link_blame(provide, tick.now_ms);
+    if (blame)
         step_link_lost(provide);
     shares_walk(provide->shares, drop_abandoned, provide);
     step_link_crowd(provide);
@@ -454,9 +454,8 @@ static void loop_tick(struct provide *provide)
     if (measured)
         provide->listener.measured(provide->listener.context, &reading);
     provide_worker_deadlines(provide, tick.now_ms);
-    if (link_late)
-        provide->listener.misbehaved(provide->listener.context, ROOM_LINK, 0,
-                                     "did not answer in time");
+    if (blame)
+        provide->listener.misbehaved(provide->listener.context, ROOM_LINK, 0, blame);
 }
 
 void provide_dispatch(struct provide *provide, const struct pollfd *fds, unsigned count)

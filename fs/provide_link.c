@@ -292,23 +292,28 @@ uint64_t step_count_preparing(struct provide *provide)
     return count;
 }
 
-struct lateness {
+struct watch {
     int64_t now_ms;
-    bool late;
+    const char *blame;
 };
 
-static void note_late(struct flight *flight, void *context)
+static void watch_flight(struct flight *flight, void *context)
 {
-    struct lateness *lateness = context;
-    if (flight->stage == FLIGHT_AT_LINK && flight->link_until_ms + LINK_GRACE_MS < lateness->now_ms)
-        lateness->late = true;
+    struct watch *watch = context;
+    if (flight->stage != FLIGHT_AT_LINK)
+        return;
+    if (flight->link_until_ms + LINK_GRACE_MS < watch->now_ms)
+        watch->blame = "did not answer in time";
+    /* Memory files are nobody's memory when the machine runs short of it. */
+    else if (flight->kind == FLIGHT_CONTENT && step_body_size(flight) > flight->entry.size)
+        watch->blame = "wrote more than the certificate has";
 }
 
-bool step_link_late(struct provide *provide, int64_t now_ms)
+const char *step_link_blame(struct provide *provide, int64_t now_ms)
 {
-    struct lateness lateness = {.now_ms = now_ms};
-    flights_walk(provide->flights, note_late, &lateness);
-    return lateness.late;
+    struct watch watch = {.now_ms = now_ms};
+    flights_walk(provide->flights, watch_flight, &watch);
+    return watch.blame;
 }
 
 void step_link_lost(struct provide *provide)

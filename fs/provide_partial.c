@@ -73,8 +73,7 @@ static void step_store_piece(struct provide *provide, struct flight *flight, uin
     flight->storing = true;
 }
 
-/* What the link process has written so far. */
-static uint64_t body_size(const struct flight *flight)
+uint64_t step_body_size(const struct flight *flight)
 {
     struct stat status;
     return flight->memfd >= 0 && fstat(flight->memfd, &status) == 0 ? (uint64_t)status.st_size : 0;
@@ -107,7 +106,7 @@ void step_partial(struct provide *provide, struct flight *flight, int64_t now_ms
     if (flight->stage != FLIGHT_AT_LINK || flight->preparing || flight->cancelled ||
         flight->storing)
         return;
-    uint64_t size = body_size(flight);
+    uint64_t size = step_body_size(flight);
     flight->received = size;
     if (!flight->waiters && now_ms + LEAVE_EARLY_MS < flight->link_until_ms)
         step_give_up(provide, flight, size);
@@ -119,7 +118,7 @@ void step_partial(struct provide *provide, struct flight *flight, int64_t now_ms
 
 void step_partial_ended(struct provide *provide, struct flight *flight, enum link_result result)
 {
-    uint64_t size = body_size(flight);
+    uint64_t size = step_body_size(flight);
     bool useless = result == LINK_PROTOCOL || result == LINK_CHANGED || result == LINK_TOO_LARGE ||
                    result == LINK_NOT_FOUND || result == LINK_GONE;
     if (useless && (flight->partial > 0 || flight->storing)) {

@@ -139,8 +139,9 @@ void step_leave_place(struct provide *provide, struct flight *flight);
  * given up. */
 uint64_t step_count_preparing(struct provide *provide);
 void step_link_crowd(struct provide *provide);
-/* True if the process does not end its requests at their deadlines. */
-bool step_link_late(struct provide *provide, int64_t now_ms);
+/* Why the process is to be replaced: it does not end its requests at their deadlines, or fills the
+ * memory files it was given beyond their size. NULL: it is well. */
+const char *step_link_blame(struct provide *provide, int64_t now_ms);
 /* The process is gone: its flights wait for the next one, each until its waiters' deadlines. */
 void step_link_lost(struct provide *provide);
 void provide_on_link(struct provide *provide); /* without the lock */
@@ -155,6 +156,8 @@ void provide_link_test_free(struct provide *provide);
 /* provide_partial.c: beginnings of bodies. */
 /* Stores what has come of a body that is under way, or gives up its place. */
 void step_partial(struct provide *provide, struct flight *flight, int64_t now_ms);
+/* What the link process has written so far. */
+uint64_t step_body_size(const struct flight *flight);
 /* The fetch failed: keeps what came, or drops what is of no more use. */
 void step_partial_ended(struct provide *provide, struct flight *flight, enum link_result result);
 void step_drop_partial(struct provide *provide, struct flight *flight);

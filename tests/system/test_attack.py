@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import shutil
 import socket
 import subprocess
@@ -107,6 +108,21 @@ class Rooms(AttackTest):
         self.still_served()
         self.assertReads(self.reader, "mapped.pdf", timeout=60)
 
+    def test_link_overfills_a_body(self):
+        """Memory files count for nobody when memory runs short: more than was asked for is its end."""
+        self.serve_copy("fuller.pdf")
+        self.link.fault("fuller.pdf", method="GET", stall_after=1000)
+        pid = self.site.room("kosekifs-link")
+        waiting = self.reader.start("sha256sum", "fuller.pdf")
+        body, = testbed.wait_until(
+            lambda: [fd.name for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir()
+                     if os.readlink(fd).startswith("/memfd:certificate")], 20 * SLACK, "the body")
+        self.link.fault("fuller.pdf", method="GET")
+        self.assertEqual(self.attack("link", "call", f"77 {body} {1 << 40}"), "done")  # ftruncate
+        out = self.assertOk(self.reader.finish(waiting, 60))
+        self.assertEqual(out.split()[0].decode(), testbed.sha256(self.site.served / "fuller.pdf"))
+        self.assertIn("wrote more than the certificate has", self.site.log())
+
     def test_mount(self):
         for place in (*self.places(), f"/proc/{self.keys_pid}/mem", f"/proc/{self.keys_pid}/maps"):
             if place != self.site.directory / "state" / "cache":  # its own
@@ -121,7 +137,7 @@ class Rooms(AttackTest):
 class MoreRooms(Rooms):
     """Each death makes the next replacement slower, so the others are tried on another site."""
 
-    test_verify = test_link_keeps_a_mapping = None
+    test_verify = test_link_keeps_a_mapping = test_link_overfills_a_body = None
 
     def test_keys(self):
         for order in (("execute", "/bin/true"), ("trace", self.site.room("kosekifs-mount")),
