@@ -168,12 +168,13 @@ static int signed_by(X509_CRL *list, X509 *authority)
 {
     if (X509_NAME_cmp(X509_get_subject_name(authority), X509_CRL_get_issuer(list)) != 0)
         return 0;
+    /* This also has OpenSSL read the extensions: without, X509_check_akid() compares nothing. */
+    uint32_t usage = X509_get_key_usage(authority);
     AUTHORITY_KEYID *key_id = X509_CRL_get_ext_d2i(list, NID_authority_key_identifier, NULL, NULL);
     int named = key_id ? X509_check_akid(authority, key_id) : X509_V_OK;
     AUTHORITY_KEYID_free(key_id);
     if (named != X509_V_OK)
         return 0;
-    uint32_t usage = X509_get_key_usage(authority);
     if (usage != UINT32_MAX && !(usage & KU_CRL_SIGN))
         return -1;
     return X509_CRL_verify(list, X509_get0_pubkey(authority)) == 1 ? 1 : -1;

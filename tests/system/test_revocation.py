@@ -190,6 +190,34 @@ class Lists(RevocationTest):
         self.put("forged.crl", bytes(content))
         self.await_refusal("signature is not that of its issuer")
 
+    def test_wrong_issuer(self):
+        """Lists of others that revoke the signer: with the issuer's name and another key, told apart by
+        its identifier or by nothing, and with another name. None says anything about the signer."""
+        namesake = pki.Authority(self.minister.directory, self.minister.keys, "namesake",
+                                 "/C=JP/O=Test/OU=Officials")
+        stranger = pki.Authority(self.minister.directory, self.minister.keys, "stranger",
+                                 "/C=JP/O=Test/OU=Stranger")
+        before = self.list_in_force("Officials")
+        everybody = [("signer", "keyCompromise", -1)]
+        self.minister.write_list(stranger, "stranger.crl", entries=everybody, number=0x7000)
+        testbed.wait_until(lambda: self.list_in_force("Stranger"), 30, "the stranger's list")
+        self.minister.write_list(namesake, "namesake.crl", entries=everybody, number=0x7001)
+        testbed.wait_until(lambda: any(row["number"] == "7001" for row in self.crl()["lists"]), 30,
+                           "the namesake's list")
+        waiting = [row["number"] for row in self.crl()["lists"] if not row["issuer_known"]]
+        self.assertEqual(sorted(waiting), ["7000", "7001"])
+        config = namesake.config.read_text()
+        namesake.config.write_text(config.replace("[crl]\nauthorityKeyIdentifier = keyid\n", "[crl]\n"))
+        self.minister.write_list(namesake, "nameless.crl", number=0x7002)
+        self.await_refusal("signature is not that of its issuer")
+        self.serve_signed("after-others.pdf")
+        self.assertReads(self.reader, "after-others.pdf")
+        self.assertEqual([row["status"] for row in self.trust()["signers"]], ["good"])
+        self.assertIn(before["number"], [row["number"] for row in self.crl()["lists"]
+                                         if "Officials" in row["issuer"] and row["issuer_known"]])
+        for name in ("stranger.crl", "namesake.crl", "nameless.crl"):
+            (self.minister.lists / name).unlink()
+
     def test_older_and_future(self):
         authority = self.minister.officials
         number = int((authority.home / "crlnumber").read_text(), 16)
