@@ -13,7 +13,7 @@ from system.test_link_test import link_test
 
 
 class Fetch(SystemTest):
-    settings = {"mount.open_timeout": "3s", "mount.lookup_timeout": "2s",
+    settings = {"mount.open_timeout": "2s", "mount.lookup_timeout": "2s",
                 "mount.ready_timeout": "30s", "link.connect_timeout": "1s"}
 
     def test_many_with_a_line_each(self):
@@ -38,7 +38,7 @@ class Fetch(SystemTest):
 
     def test_waits_while_it_is_prepared(self):
         self.serve_copy("wait-1.pdf")
-        self.link.fault("wait-1.pdf", method="GET", status=202, times=4, retry_after=1)
+        self.link.fault("wait-1.pdf", method="GET", status=202, times=3, retry_after=1)
         self.assertEqual(self.site.ctl("fetch", "wait-1.pdf").returncode, 1)
         self.assertOk(self.site.ctl("fetch", "--wait", "wait-1.pdf"))
 

@@ -244,15 +244,19 @@ class Refusals(LinkTest):
         self.assertEqual(outcome["resumed"], 0)
 
     def test_not_ready_in_time(self):
+        probe, cases = self.shared(), []
+        began = time.monotonic()
         for status, result in ((202, "not-ready"), (429, "busy"), (503, "busy")):
-            for method in ("GET", "HEAD"):
-                with self.subTest(f"{method} {status}"):
-                    began = time.monotonic()
-                    outcome = self.one(result, str(status), 2.5, method=method, status=status,
-                                       retry_after="1")
-                    self.assertSoon(began, 2.5)
-                    self.assertEqual(outcome["retry_after"], 1)
-                    self.assertIn(len(self.sim.requests(NAME)), (2, 3))
+            for method, ask in (("GET", probe.get), ("HEAD", probe.head)):
+                name = f"many-{len(cases)}.pdf"
+                self.sim.fault(name=name, method=method, status=status, retry_after="1")
+                cases.append((name, method, status, result, ask(name, 2.5)))
+        for name, method, status, result, number in cases:
+            with self.subTest(f"{method} {status}"):
+                outcome = self.assertEnds(probe.wait(number), result, str(status))
+                self.assertEqual(outcome["retry_after"], 1)
+                self.assertIn(len(self.sim.requests(name)), (2, 3))
+        self.assertSoon(began, 2.5)
 
     def test_no_use_waiting_beyond_the_deadline(self):
         began = time.monotonic()
@@ -261,10 +265,14 @@ class Refusals(LinkTest):
         self.assertEqual(outcome["retry_after"], 3600)
 
     def test_waiting_is_no_busy_loop(self):
-        for retry_after in ("0", "-1", "soon", "Thu, 01 Jan 1970 00:00:00 GMT"):
+        probe, asked = self.shared(), {}
+        for i, retry_after in enumerate(("0", "-1", "soon", "Thu, 01 Jan 1970 00:00:00 GMT")):
+            self.sim.fault(name=f"many-{i}.pdf", status=503, retry_after=retry_after)
+            asked[retry_after] = (f"many-{i}.pdf", probe.get(f"many-{i}.pdf", 1.5))
+        for retry_after, (name, number) in asked.items():
             with self.subTest(retry_after):
-                self.one("busy", timeout=1.5, status=503, retry_after=retry_after)
-                self.assertLessEqual(len(self.sim.requests(NAME)), 8)
+                self.assertEnds(probe.wait(number), "busy")
+                self.assertLessEqual(len(self.sim.requests(name)), 8)
 
     def test_another_version_than_expected(self):
         probe = self.shared()
