@@ -2,10 +2,11 @@
 stored durably, recorded.
 
 The reference is fetch_multi, a bare libcurl multi loop with 16 kept connections to the same nginx,
-which keeps the bodies in memory and does nothing else with them; rounds alternate, so that both
-meet the same machine. Both have their connections before the time begins. The certificate is a
-scanned page of some 300 KiB. Prints the ratio of each round and their median, and what each process
-took of the processor for a file. Needs root and nginx.
+which keeps the bodies in memory and does nothing else with them; beside it the same loop when it
+writes each body to a file and syncs it. Rounds alternate, so that all meet the same machine, and all
+have their connections before the time begins. The certificate is a scanned page of some 300 KiB.
+Prints the ratio of each round and their median, and what each process took of the processors for a
+file, which is what decides when they are all busy. Needs root and nginx.
 
 usage: link_bench.py BUILD_DIRECTORY [FILES [ROUNDS]]
 """
@@ -75,6 +76,8 @@ class Bench:
         self.link = Nginx(self.site.directory / "nginx", self.site.served, self.samples / "link")
         self.certificate = self.site.directory / "certificate.pdf"
         self.certificate.write_bytes(make_certificate(self.samples / "signing"))
+        self.kept = self.site.directory / "kept"
+        self.kept.mkdir()
         settings = self.site.settings(self.link.url)
         settings["alerts"] = {"opens": 1_000_000_000}
         settings["mount"].update({"fetches_max": READERS, "map_size": "8G"})
@@ -105,11 +108,11 @@ class Bench:
         return self.run("read-files", READERS, input="\n".join(names), cwd=self.site.mount_point,
                         user=61101, group=61101, extra_groups=[testbed.AFFAIR_GROUP])
 
-    def by_libcurl(self, names):
+    def by_libcurl(self, names, *directory):
         link, key = self.samples / "link", self.site.directory / "keys" / "client.key"
         urls = [self.link.url.replace("{name}", name) for name in names]
         return self.run("fetch-multi", link / "ca.pem", link / "client.pem", key, READERS,
-                        input="\n".join(urls[:1] + urls))
+                        *directory, input="\n".join(urls[:1] + urls))
 
     def warm_up(self):
         """All the connections, and whatever libraries make ready on first use."""
@@ -124,12 +127,15 @@ class Bench:
         processes.begin()
         theirs, their_cpu = self.by_libcurl(names)
         their_nginx = processes.taken()["nginx"]
+        kept, _ = self.by_libcurl(names, self.kept)
         processes.begin()
         ours, reader_cpu = self.through_mount(names)
         taken = {"readers": reader_cpu, **processes.taken()}
         print(f"{self.files / ours:.0f} files/s through the mount, {self.files / theirs:.0f} by "
-              f"libcurl alone: {theirs / ours:.2f}", flush=True)
-        return theirs / ours, {"libcurl alone": their_cpu, "nginx for it": their_nginx}, taken
+              f"libcurl alone: {theirs / ours:.2f}; {self.files / kept:.0f} when it keeps them: "
+              f"{kept / ours:.2f}", flush=True)
+        return (theirs / ours, {"libcurl alone": their_cpu, "nginx for it": their_nginx}, taken,
+                kept / ours)
 
     def report(self, rounds):
         total = len(rounds) * self.files
@@ -144,7 +150,8 @@ class Bench:
         print(f"{self.certificate.stat().st_size} bytes a file, {total} files, {os.cpu_count()} "
               f"processors\nms of the processors a file, reference: {theirs}; together "
               f"{their_sum:.2f}\nms of the processors a file, ours: {ours}; together {our_sum:.2f}"
-              f"\nmedian {statistics.median(entry[0] for entry in rounds):.2f}")
+              f"\nmedian {statistics.median(entry[0] for entry in rounds):.2f}; of libcurl that "
+              f"keeps them {statistics.median(entry[3] for entry in rounds):.2f}")
 
 
 def main():
