@@ -203,7 +203,7 @@ struct cache_change {
     bool first; /* an admission: nothing was ever stored under this inode before */
     struct cache_entry entry;
 };
-enum { CACHE_CHANGES_MAX = 32 };
+enum { CACHE_CHANGES_MAX = 32 }; /* at one time */
 void cache_apply(struct cache *cache, struct cache_change *changes, size_t count);
 
 /* Records a rejection without content; a stored certificate of the name is purged. */

@@ -5,6 +5,8 @@
 #include "cache/periods.h"
 #include "cache/space.h"
 
+#include <assert.h>
+
 static bool is_admission(const struct change *change)
 {
     return change->asked->kind == CACHE_ADMISSION;
@@ -114,6 +116,7 @@ void cache_apply(struct cache *cache, struct cache_change *changes, size_t count
 {
     struct cache_change *sound[CACHE_CHANGES_MAX];
     size_t sound_count = 0;
+    assert(count <= CACHE_CHANGES_MAX);
     if (cache->erasures_pending)
         (void)!erasure_finish(cache);
     for (size_t i = 0; i < count; i++) {
