@@ -1,10 +1,11 @@
 """Backups of the running store, and stores out of backups: nothing kept is lost, nothing erased
 comes back."""
 
+import re
 import shutil
 import time
 
-from system.scene import GOOD, GOOD_G4, GOOD_GRAY, SystemTest
+from system.scene import GOOD, GOOD_G4, GOOD_GRAY, TOP, SystemTest
 
 APPROVED = ("--reason", "drill", "--approver", "head of section")
 STORE_FILES = ("data.mdb", "lock.mdb", "slots", "lock")
@@ -105,6 +106,17 @@ class Backup(SystemTest):
         self.site.start()
         self.assertCameBack("inc-1.pdf", "inc-2.pdf")
         self.assertEqual(self.backup("--full")["number"], "4")
+
+    def test_the_unit_of_the_timer(self):
+        """The command that it gives, with its directory in place of the one to be edited."""
+        unit = (TOP / "packaging" / "kosekifs-backup.service").read_text()
+        command = re.search(r"^ExecStart=(.*)$", unit, re.MULTILINE)[1].split()
+        self.store("timer-1.pdf")
+        self.assertEqual(command[0], "/usr/bin/kosekictl")
+        words = [word.replace("${DIRECTORY}", str(self.backups)) for word in command[1:]]
+        for number in (1, 2):
+            self.assertEqual(self.site.ctl(*words).returncode, 0)
+            self.assertEqual(len(list(self.backups.iterdir())), number)
 
     def test_refused(self):
         self.store("refused-1.pdf")
