@@ -18,6 +18,15 @@ int age_put(struct cache *cache, MDB_txn *transaction, const struct cache_entry 
     return store_put(cache, transaction, TABLE_AGES, bytes_of(key, sizeof key), bytes_of("", 0));
 }
 
+int age_add(struct cache *cache, MDB_txn *transaction, const struct cache_entry *entry)
+{
+    uint8_t key[AGE_KEY_SIZE];
+    struct bytes there;
+    compose(entry, key);
+    int r = store_get(cache, transaction, TABLE_AGES, bytes_of(key, sizeof key), &there);
+    return r == CACHE_MISS ? age_put(cache, transaction, entry) : r;
+}
+
 int age_delete(struct cache *cache, MDB_txn *transaction, const struct cache_entry *entry)
 {
     uint8_t key[AGE_KEY_SIZE];

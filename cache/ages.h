@@ -11,6 +11,8 @@
 #include "cache/rows.h"
 
 _must_use_ int age_put(struct cache *cache, MDB_txn *transaction, const struct cache_entry *entry);
+/* Unless it is there. */
+_must_use_ int age_add(struct cache *cache, MDB_txn *transaction, const struct cache_entry *entry);
 _must_use_ int age_delete(struct cache *cache, MDB_txn *transaction,
                           const struct cache_entry *entry);
 

@@ -9,8 +9,8 @@
  * Nothing is readable that was not admitted with a TOTAL-PASSED verdict.
  *
  * Thread rule: reads from any thread, several at once; the calls that write (upsert, admit, apply,
- * reject, purge, forget, hold, revise, note_uses, upkeep) from one thread at a time. No transaction
- * outlives a call. Format: docs/store-format.md.
+ * reject, purge, forget, hold, revise, note_uses, upkeep, mend) from one thread at a time. No
+ * transaction outlives a call. Format: docs/store-format.md.
  */
 #ifndef CACHE_CACHE_H
 #define CACHE_CACHE_H
@@ -27,7 +27,8 @@
 enum {
     /* Expected outcomes: no such entry, or nothing stored under it; */
     CACHE_MISS = 1,
-    /* erased as far as anybody can see, but the disk did not take the overwriting yet. */
+    /* erased as far as anybody can see, but the disk did not take the overwriting yet; in general
+     * done, but for a part that is done later. */
     CACHE_PENDING = 2,
     CACHE_WRAPPED_SIZE = 64,
     CACHE_AAD_MAX = 64,
@@ -244,7 +245,8 @@ _must_use_ int cache_load_part(struct cache *cache, uint32_t inode, uint64_t off
  * as it was. */
 _must_use_ int cache_purge(struct cache *cache, const struct certname *name);
 /* The same, and name, entry and rejection go too: nothing is known of it any more. CACHE_MISS:
- * there is no such name. A damaged entry is forgotten as far as it can be found. */
+ * there is no such name. A damaged entry is forgotten as far as it can be found; -EIO: the name is
+ * what is damaged, cache_mend() first. */
 _must_use_ int cache_forget(struct cache *cache, const struct certname *name);
 
 /* Legal hold. CACHE_MISS: there is no content. */
@@ -283,9 +285,10 @@ enum cache_damage {
     CACHE_DAMAGE_KEY,     /* content is lost: key or header */
     CACHE_DAMAGE_CONTENT, /* content is lost: a piece of it */
     CACHE_DAMAGE_VERDICT,
-    CACHE_DAMAGE_NAME,  /* a name that leads nowhere, or nowhere from; mended at the start */
-    CACHE_DAMAGE_SPARE, /* rows or slots that nothing names; mended at the start */
-    CACHE_DAMAGE_COUNT, /* wrong totals; mended at the start */
+    /* What cache_mend() mends: a name that leads nowhere, or to which nothing leads; */
+    CACHE_DAMAGE_NAME,
+    CACHE_DAMAGE_SPARE, /* rows or slots that nothing names; */
+    CACHE_DAMAGE_COUNT, /* wrong totals. */
     CACHE_DAMAGE_TRUST, /* a revocation list or a signer */
     CACHE_DAMAGE_KINDS,
 };
@@ -301,7 +304,13 @@ struct cache_checked {
 /* 0: all was looked at, whatever was found. -ECANCELED: stopped. */
 _must_use_ int cache_check(struct cache *cache, const struct cache_check *check,
                            struct cache_checked *ret_checked);
-/* The next start mends names, spare rows and totals (cache/rebuild.h). */
+/*
+ * Mends names, spare rows and totals beside the readers; damaged entries are forgotten. One
+ * transaction, so those who write wait: some seconds for a million certificates. CACHE_PENDING: the
+ * totals cannot be read, and all is made anew at the next start (cache/rebuild.h).
+ */
+_must_use_ int cache_mend(struct cache *cache, uint64_t *ret_mended);
+/* The next start makes all of these anew. */
 _must_use_ int cache_ask_rebuild(struct cache *cache);
 
 /*

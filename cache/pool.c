@@ -5,7 +5,7 @@
 #include "cache/space.h"
 #include "cache/store.h"
 
-static bool pool_has(const struct pool *pool, uint32_t number)
+bool pool_has(const struct pool *pool, uint32_t number)
 {
     for (unsigned i = 0; i < pool->count; i++)
         if (pool->slots[i].number == number)

@@ -30,6 +30,7 @@ struct pool {
 
 struct cache;
 
+bool pool_has(const struct pool *pool, uint32_t number);
 /* Fills the pool when it runs low. An error, and none is taken, only if `count` are not left in it.
  * Until its transaction a slot that was taken looks unused: whoever needs several takes them at
  * once, or a fill in between would give its slot another key. */

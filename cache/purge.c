@@ -105,7 +105,7 @@ static int delete_rows(struct cache *cache, MDB_txn *transaction, const struct c
 /*
  * The entry is damaged: the plain header may still lead to the slot. Its word counts only if the
  * slot bears the same random number, or a flipped bit would destroy another certificate. What stays
- * behind otherwise is mended at the next start.
+ * behind otherwise is mended by cache_mend(), at the next start at the latest.
  */
 static int drop_unreadable(struct cache *cache, MDB_txn *transaction, uint32_t inode)
 {
@@ -125,6 +125,14 @@ static int drop_unreadable(struct cache *cache, MDB_txn *transaction, uint32_t i
     return r < 0 ? r : rebuild_ask(cache, transaction);
 }
 
+/* The name leads nowhere, or to the entry of another one: which is its own is found by
+ * cache_mend(), and must not stay behind when this one is called erased. */
+static bool leads_astray(struct cache *cache, MDB_txn *transaction, uint32_t inode)
+{
+    struct entry_row row;
+    return entry_get(cache, transaction, inode, &row) != -EIO;
+}
+
 static int begin_forget(struct cache *cache, const struct certname *name)
 {
     _cleanup_transaction_ MDB_txn *transaction = NULL;
@@ -140,7 +148,7 @@ static int begin_forget(struct cache *cache, const struct certname *name)
     if (r < 0)
         return r;
     r = entry_get_name(cache, transaction, name, &row);
-    if (r < 0 && r != -EIO)
+    if (r < 0 && (r != -EIO || leads_astray(cache, transaction, inode)))
         return r;
     if (r == 0 && row.entry.held)
         return -EBUSY;

@@ -37,6 +37,11 @@ int rebuild_ask(struct cache *cache, MDB_txn *transaction)
     return store_put(cache, transaction, TABLE_META, wish(), bytes_of("1", 1));
 }
 
+int rebuild_unask(struct cache *cache, MDB_txn *transaction)
+{
+    return store_delete(cache, transaction, TABLE_META, wish());
+}
+
 /* An error of the disk is none of the slot: content is not dropped for that. */
 static int slot_holds(struct cache *cache, uint32_t number, uint64_t generation, bool *ret_holds)
 {
@@ -160,40 +165,13 @@ static int take_entry(struct rebuild *rebuild, MDB_txn *transaction, uint32_t in
     return r;
 }
 
-/* The numbers of the next entries. */
-static int load_inodes(struct rebuild *rebuild, uint32_t *ret_inodes, unsigned *ret_count)
-{
-    _cleanup_transaction_ MDB_txn *transaction = NULL;
-    struct cache *cache = rebuild->cache;
-    MDB_cursor *cursor;
-    struct number_key start = number_key(rebuild->next);
-    MDB_val key = store_value(start.bytes, sizeof start.bytes), value;
-    unsigned count = 0;
-    int r = store_begin(cache, MDB_RDONLY, &transaction);
-    if (r < 0)
-        return r;
-    int result = mdb_cursor_open(transaction, cache->tables[TABLE_ENTRIES], &cursor);
-    if (result != 0)
-        return store_error(result);
-    for (result = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
-         result == 0 && count < ROWS_AT_ONCE;
-         result = mdb_cursor_get(cursor, &key, &value, MDB_NEXT))
-        if (key.mv_size == sizeof start)
-            ret_inodes[count++] = be32_get(key.mv_data);
-    mdb_cursor_close(cursor);
-    if (result != 0 && result != MDB_NOTFOUND)
-        return store_error(result);
-    *ret_count = count;
-    return 0;
-}
-
 static int take_entries(struct rebuild *rebuild)
 {
     uint32_t inodes[ROWS_AT_ONCE];
     unsigned count;
     do {
         _cleanup_transaction_ MDB_txn *transaction = NULL;
-        int r = load_inodes(rebuild, inodes, &count);
+        int r = entry_inodes(rebuild->cache, &rebuild->next, inodes, ROWS_AT_ONCE, &count);
         if (r == 0)
             r = store_begin(rebuild->cache, 0, &transaction);
         for (unsigned i = 0; r == 0 && i < count; i++)
@@ -202,8 +180,6 @@ static int take_entries(struct rebuild *rebuild)
             r = store_commit(rebuild->cache, &transaction);
         if (r < 0)
             return r;
-        if (count > 0)
-            rebuild->next = inodes[count - 1] + 1;
     } while (count == ROWS_AT_ONCE);
     return 0;
 }
@@ -408,7 +384,7 @@ static int end(struct rebuild *rebuild, bool gap)
     if (r == 0)
         r = counters_put(cache, transaction, &rebuild->counters);
     if (r == 0)
-        r = store_delete(cache, transaction, TABLE_META, wish());
+        r = rebuild_unask(cache, transaction);
     return r < 0 ? r : store_commit(cache, &transaction);
 }
 

@@ -15,6 +15,8 @@
 #include "cache/store.h"
 
 _must_use_ int rebuild_ask(struct cache *cache, MDB_txn *transaction);
+/* All has been mended meanwhile. */
+_must_use_ int rebuild_unask(struct cache *cache, MDB_txn *transaction);
 /* If it was asked for. */
 _must_use_ int rebuild_run(struct cache *cache);
 

@@ -205,6 +205,33 @@ int entry_get_name(struct cache *cache, MDB_txn *transaction, const struct certn
     return r;
 }
 
+int entry_inodes(struct cache *cache, uint32_t *next, uint32_t *ret_inodes, unsigned max,
+                 unsigned *ret_count)
+{
+    _cleanup_transaction_ MDB_txn *transaction = NULL;
+    MDB_cursor *cursor;
+    struct number_key start = number_key(*next);
+    MDB_val key = store_value(start.bytes, sizeof start.bytes), value;
+    unsigned count = 0;
+    int r = store_begin(cache, MDB_RDONLY, &transaction);
+    if (r < 0)
+        return r;
+    int result = mdb_cursor_open(transaction, cache->tables[TABLE_ENTRIES], &cursor);
+    if (result != 0)
+        return store_error(result);
+    for (result = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE); result == 0 && count < max;
+         result = mdb_cursor_get(cursor, &key, &value, MDB_NEXT))
+        if (key.mv_size == sizeof start)
+            ret_inodes[count++] = be32_get(key.mv_data);
+    mdb_cursor_close(cursor);
+    if (result != 0 && result != MDB_NOTFOUND)
+        return store_error(result);
+    if (count > 0)
+        *next = ret_inodes[count - 1] + 1;
+    *ret_count = count;
+    return 0;
+}
+
 int entry_put(struct cache *cache, MDB_txn *transaction, const struct entry_row *row)
 {
     _cleanup_buffer_ struct buffer encoded;

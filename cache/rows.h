@@ -36,6 +36,10 @@ _must_use_ int entry_get(struct cache *cache, MDB_txn *transaction, uint32_t ino
                          struct entry_row *ret_row);
 _must_use_ int entry_get_name(struct cache *cache, MDB_txn *transaction,
                               const struct certname *name, struct entry_row *ret_row);
+/* Inode numbers of entries from *next on, ascending, at most `max`; moves *next on. *ret_count = 0
+ * at the end. */
+_must_use_ int entry_inodes(struct cache *cache, uint32_t *next, uint32_t *ret_inodes, unsigned max,
+                            unsigned *ret_count);
 _must_use_ int entry_put(struct cache *cache, MDB_txn *transaction, const struct entry_row *row);
 /* True if there is content under the entry, readable or withheld. */
 static inline bool entry_has_content(const struct cache_entry *entry)

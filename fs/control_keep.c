@@ -205,6 +205,7 @@ struct fsck {
     struct store_task task; /* repairs, on the store thread */
     struct control_work work;
     bool repair, structure;
+    bool mended, at_next_start; /* names, spare rows and totals */
     size_t told;
     struct json *damage; /* rows */
     struct certname *lost;
@@ -262,7 +263,12 @@ static struct json *fsck_reply(struct fsck *fsck, int error)
     if (!reply || json_set_integer(reply, "certificates", (int64_t)checked->certificates) < 0 ||
         json_set_integer(reply, "bytes", (int64_t)checked->bytes) < 0 ||
         json_set_integer(reply, "damages", (int64_t)checked->damages) < 0 ||
-        json_set_bool(reply, "mended_at_next_start", fsck->repair && fsck->structure) < 0 ||
+        json_set_text(reply, "indexes",
+                      !fsck->structure ? "good"
+                      : fsck->mended   ? "mended"
+                      : fsck->at_next_start
+                          ? "are made anew at the next start: systemctl restart kosekifs"
+                          : "wrong: kosekictl fsck --repair mends them") < 0 ||
         json_set(reply, "damage", steal_ptr(&fsck->damage)) < 0)
         return NULL;
     return steal_ptr(&reply);
@@ -303,10 +309,16 @@ static void fsck_repair(struct store_task *task, struct cache *cache)
             error = cache_forget(cache, name);
         if (found)
             mountfs_withdraw(fsck->work.fs, inode);
+        /* -EIO: its name is what is damaged, and mended below. */
+        error = error > 0 || error == -EIO ? 0 : error;
+    }
+    if (error == 0 && fsck->structure) {
+        uint64_t mended = 0;
+        error = cache_mend(cache, &mended);
+        fsck->mended = error == 0;
+        fsck->at_next_start = error == CACHE_PENDING;
         error = error > 0 ? 0 : error;
     }
-    if (error == 0 && fsck->structure)
-        error = cache_ask_rebuild(cache);
     fsck_end(fsck, error);
 }
 

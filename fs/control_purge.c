@@ -53,7 +53,9 @@ static const char *settle_failed(struct deciding *deciding, const struct cache_e
                  pending ? "Look at the disk; it is finished as soon as that is possible."
                          : "Look at the disk, and purge again.",
                  "a purge is not %s: %s", pending ? "finished" : "done", strerror(error));
-    return pending ? "pending: the disk refuses; it is out of sight and goes on by itself"
+    return pending        ? "pending: the disk refuses; it is out of sight and goes on by itself"
+           : error == EIO ? "not erased: the store is damaged there; kosekictl fsck --repair, then "
+                            "purge again"
            : error == ENOSPC
                ? "not erased: the disk of the store is full; make room, then purge again"
                : "not erased: the store cannot be written; look at the disk, then purge again";

@@ -86,6 +86,26 @@ class Fsck(SystemTest):
         code, words = self.fsck()
         self.assertEqual(code, 0, words)
 
+    def test_mends_indexes_while_it_runs(self):
+        self.serve_copy("index-1.pdf", GOOD_G4)
+        self.assertReads(self.reader, "index-1.pdf")
+        self.damage(("names", "index-1.pdf"))
+        asked = self.gets("index-1.pdf")
+        self.assertIn(b"Input/output error", self.reader.run("cat", "index-1.pdf").stderr)
+        done = self.site.ctl("purge", "index-1.pdf", *APPROVED)
+        self.assertIn("not erased", done.stdout)
+        code, words = self.fsck()
+        self.assertIn("indexes: wrong", words)
+        pid = self.site.room("kosekifs-mount")
+        code, words = self.fsck("--repair")
+        self.assertEqual((code, "indexes: mended" in words), (1, True), words)
+        self.assertNotIn("verdict", words)
+        code, words = self.fsck()
+        self.assertEqual((code, "indexes: good" in words), (0, True), words)
+        self.assertReads(self.reader, "index-1.pdf")
+        self.assertEqual(self.gets("index-1.pdf"), asked, "fetched again")
+        self.assertEqual(self.site.room("kosekifs-mount"), pid)
+
     def test_usage(self):
         self.assertEqual(self.fsck("now")[0], 64)
         self.assertEqual(self.fsck("--reason", "x")[0], 64)

@@ -1,6 +1,7 @@
 /*
  * Damages a closed store, for system tests: flips a bit in the middle of the first row of a table
- * whose key begins with an inode number. usage: damage-store DIRECTORY TABLE INODE
+ * whose key begins with an inode number, or is a name.
+ * usage: damage-store DIRECTORY TABLE INODE|NAME
  */
 #include <lmdb.h>
 #include <stdint.h>
@@ -24,10 +25,14 @@ int main(int argc, char **argv)
     MDB_dbi table;
     if (argc != 4)
         return 64;
-    uint32_t inode = (uint32_t)strtoul(argv[3], NULL, 10);
+    char *rest;
+    uint32_t inode = (uint32_t)strtoul(argv[3], &rest, 10);
     uint8_t start[4] = {(uint8_t)(inode >> 24), (uint8_t)(inode >> 16), (uint8_t)(inode >> 8),
                         (uint8_t)inode};
     MDB_val key = {.mv_size = sizeof start, .mv_data = start}, value;
+    if (*rest)
+        key = (MDB_val){.mv_size = strlen(argv[3]), .mv_data = argv[3]};
+    const MDB_val wanted = key;
     require(mdb_env_create(&environment), "environment");
     require(mdb_env_set_mapsize(environment, (size_t)1 << 30), "map size");
     require(mdb_env_set_maxdbs(environment, 16), "tables");
@@ -36,8 +41,8 @@ int main(int argc, char **argv)
     require(mdb_dbi_open(transaction, argv[2], 0, &table), argv[2]);
     require(mdb_cursor_open(transaction, table, &cursor), "cursor");
     require(mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE), "row");
-    if (memcmp(key.mv_data, start, sizeof start) != 0) {
-        fprintf(stderr, "damage-store: no row of inode %u in %s\n", inode, argv[2]);
+    if (key.mv_size < wanted.mv_size || memcmp(key.mv_data, wanted.mv_data, wanted.mv_size) != 0) {
+        fprintf(stderr, "damage-store: no row of %s in %s\n", argv[3], argv[2]);
         return 1;
     }
     uint8_t *changed = malloc(value.mv_size);

@@ -332,6 +332,16 @@ static void make_store(void)
     store_close(&store);
 }
 
+/* While it is open, or at the next start. */
+static void mend(bool open)
+{
+    uint64_t mended;
+    int r = open ? cache_mend(store.cache, &mended) : cache_ask_rebuild(store.cache);
+    assert_true(r == 0 || r == CACHE_PENDING);
+    if (!open || r == CACHE_PENDING)
+        store_reopen(&store);
+}
+
 /* Each row of each table, one at a time: found; and after the store was asked to mend itself, what
  * is left is whole. */
 static void test_fsck_finds_every_damage(void **state)
@@ -355,11 +365,12 @@ static void test_fsck_finds_every_damage(void **state)
                     struct certname name = name_number(i);
                     int r = store_check(&store, &name, 70000, i);
                     assert_true(r == 0 || r == -EIO || r == CACHE_MISS);
-                    if (r == -EIO)
-                        assert_true(cache_forget(store.cache, &name) >= 0);
+                    if (r == -EIO) { /* once more: the name itself, which is mended */
+                        r = cache_forget(store.cache, &name);
+                        assert_true(r == 0 || r == -EIO);
+                    }
                 }
-                assert_int_equal(cache_ask_rebuild(store.cache), 0);
-                store_reopen(&store);
+                mend(row % 2 == take_away);
                 struct certname name = name_number(7);
                 assert_int_equal(store_admit(&store, &name, 5000, 7, NULL), 0);
                 uint64_t left = damages(store.cache);

@@ -347,6 +347,19 @@ static void test_damaged_names(void **state)
         end_case(&raw);
         assert_int_equal(cache_find(damaged.cache, &name_a, &entry), -EIO);
         assert_int_equal(store_check(&damaged, &name_small, SIZE_SMALL, SEED_SMALL), 0);
+        /* Nothing is called erased that could come back, and nothing else is erased instead. */
+        uint64_t mended = 0;
+        assert_int_equal(cache_forget(damaged.cache, &name_a), -EIO);
+        assert_int_equal(cache_mend(damaged.cache, &mended), 0);
+        assert_true(mended > 0);
+        check_others();
+        if (damage < 3)
+            check_a(0);
+        assert_int_equal(cache_forget(damaged.cache, &name_a), damage < 3 ? 0 : CACHE_MISS);
+        assert_int_equal(cache_find(damaged.cache, &name_a, &entry), CACHE_MISS);
+        check_others();
+        assert_int_equal(cache_mend(damaged.cache, &mended), 0);
+        assert_int_equal(mended, 0);
         store_close(&damaged);
     }
 }
