@@ -72,7 +72,7 @@ void step_land(struct provide *provide, struct flight *flight, int error, const 
     step_release_body(provide, flight);
     if (flight->background && --provide->reverifying == 0)
         provide_wake(provide); /* for the next ones */
-    if (flight->compares)
+    if (flight->compares && !provide->ending)
         step_compared(provide, flight, flight->outcome.reason);
     step_leave_place(provide, flight);
     count_out(provide, flight->waiters, NULL);

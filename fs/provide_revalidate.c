@@ -193,7 +193,9 @@ static bool compare(struct provide *provide, const struct flight *flight,
             errno_of_verdict(verdict) == ENOKEY ? REVALIDATION_UNDECIDED : REVALIDATION_VERDICT;
         return true;
     }
-    if (!gone && !added && strcmp(stored->schema, verdict->schema) == 0)
+    /* Of what is not served only the verdict counts. */
+    if (verdict->indication != VERDICT_TOTAL_PASSED ||
+        (!gone && !added && strcmp(stored->schema, verdict->schema) == 0))
         return false;
     row->change = REVALIDATION_REMARKS;
     set_remark(&row->before, gone);

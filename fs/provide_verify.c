@@ -121,6 +121,16 @@ static int undecidable_verdict(const struct provide *provide, const struct fligh
     return 0;
 }
 
+static void count_verdict(struct provide *provide, const struct verdict *verdict)
+{
+    if (verdict->indication == VERDICT_TOTAL_PASSED)
+        provide->count.accepted++;
+    else if (verdict->indication == VERDICT_TOTAL_FAILED)
+        provide->count.rejected++;
+    else
+        provide->count.undecided++;
+}
+
 static void step_judged(struct provide *provide, struct flight *flight,
                         const struct verdict *verdict)
 {
@@ -138,12 +148,8 @@ static void step_judged(struct provide *provide, struct flight *flight,
         return;
     }
     *flight->verdict = *verdict;
-    if (verdict->indication == VERDICT_TOTAL_PASSED)
-        provide->count.accepted++;
-    else if (verdict->indication == VERDICT_TOTAL_FAILED)
-        provide->count.rejected++;
-    else
-        provide->count.undecided++;
+    if (!flight->look_only)
+        count_verdict(provide, verdict);
     if (!step_scan(provide, flight))
         step_queue_for_store(provide, flight, FLIGHT_STORING);
 }

@@ -41,6 +41,8 @@ class Revalidating:
 class OlderProgram(Revalidating, RevocationTest):
     """The store has what this program refuses, under the trust that is in force."""
 
+    key_count = 5
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -155,6 +157,7 @@ class Many(Revalidating, RevocationTest):
     """A run that takes a while: it does not need who asked, reads go on, it can be stopped, resumed,
     and cut off by a crash."""
 
+    key_count = 3
     COUNT = int(os.environ.get("KOSEKIFS_REVALIDATE_COUNT", "250"))
     settings = {"mount.map_size": "1G"}
 
@@ -223,8 +226,9 @@ class Many(Revalidating, RevocationTest):
 
 
 class Trust(Revalidating, RevocationTest):
-    """What follows from a reload is in force without being asked for."""
+    """What follows from a reload or a revocation list is in force without being asked for."""
 
+    key_count = 5
     settings = {"trust.policy": "every-byte=ignore bytes-after-end=ignore"}
 
     def reload(self, **settings):
@@ -255,6 +259,30 @@ class Trust(Revalidating, RevocationTest):
         self.reload(**{"trust.policy": "every-byte=ignore bytes-after-end=warn"})
         testbed.wait_until(lambda: "padded.pdf" in self.reader.list(), 30, "the next level")
         self.assertEqual(self.revalidate()[0], 0)
+
+    def test_revoked(self):
+        """What a revocation did to stored verdicts is in force without being written, and is no
+        difference; only that there is something to say of a certificate that is served."""
+        for reason in ("superseded", "keyCompromise"):
+            self.minister.signer(reason)
+            self.serve_signed(f"{reason}.pdf", signer=reason)
+            self.assertReads(self.reader, f"{reason}.pdf")
+        self.minister.write_list(self.minister.officials, "officials.crl", entries=[
+            ("superseded", "superseded", 0.00001), ("keyCompromise", "keyCompromise", 0)])
+        testbed.wait_until(lambda: "keyCompromise.pdf" not in self.reader.list(), 30, "the list")
+        time.sleep(1)   # the date of the revocation
+        status, rows, totals = self.revalidate()
+        self.assertEqual({name: row["change"] for name, row in rows.items()},
+                         {"superseded.pdf": "remarks"})
+        self.assertEqual(rows["superseded.pdf"]["after"]["check"], "revoked-later")
+        self.assertEqual((status, totals["unchanged"]), (2, totals["looked_at"] - 1))
+        self.assertEqual(self.revalidate("--apply")[2]["applied"], 1)
+        self.assertEqual(self.revalidate()[0], 0)
+        report = json.loads(self.reader.text(".kosekifs/report/superseded.pdf.json"))
+        self.assertIn("revoked-later", [row["check"] for row in report["checks"]
+                                        if row["outcome"] == "warn"])
+        self.assertReads(self.reader, "superseded.pdf")
+        self.assertFails(self.reader, "keyCompromise.pdf", "EKEYREVOKED")
 
 
 class TwoPersons(SystemTest):

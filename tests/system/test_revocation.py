@@ -15,12 +15,13 @@ DOCUMENT = scene.GOOD
 
 class RevocationTest(scene.SystemTest):
     serve_all = False
+    key_count = 20     # that are made at once, ahead
     settings = {"audit.sync_within": "10ms"}
 
     @classmethod
     def configure(cls, **more):
         directory = cls.site.directory / "minister"
-        cls.minister = minister.Minister(directory)
+        cls.minister = minister.Minister(directory, cls.key_count)
         super().configure(**{"trust.anchors": directory / "root.pem",
                              "trust.crls": cls.minister.lists,
                              "mount.entry_timeout": "0",

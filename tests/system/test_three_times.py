@@ -23,6 +23,8 @@ def short(times):
 
 
 class UnderTheMount(SimulatedTime):
+    key_count = 8
+
     def report(self, name):
         return json.loads(self.reader.text(f".kosekifs/report/{name}.json"))
 
