@@ -367,6 +367,10 @@ _must_use_ int cache_list(struct cache *cache, uint32_t *cursor, struct cache_en
 _must_use_ int cache_list_content(struct cache *cache, uint32_t *cursor,
                                   struct cache_entry *ret_entries, size_t count,
                                   size_t *ret_filled);
+/* Inode numbers of the known names that begin so, stored or not, in order of the names. Fills up to
+ * `count` of them: *ret_filled = count may mean that there are more. */
+_must_use_ int cache_list_names(struct cache *cache, const char *beginning, uint32_t *ret_inodes,
+                                size_t count, size_t *ret_filled);
 
 /*
  * What is known of trust, as opaque sealed rows beside the certificates, so that a start needs

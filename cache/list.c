@@ -68,6 +68,41 @@ int cache_list_content(struct cache *cache, uint32_t *cursor, struct cache_entry
     return list(cache, true, cursor, ret_entries, count, ret_filled);
 }
 
+static int fill_names(MDB_cursor *cursor, const char *beginning, uint32_t *ret_inodes, size_t count,
+                      size_t *ret_filled)
+{
+    size_t size = strlen(beginning), filled = 0;
+    MDB_val key = store_value(beginning, size);
+    MDB_val value;
+    int result = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+    while (result == 0 && filled < count && key.mv_size >= size &&
+           memcmp(key.mv_data, beginning, size) == 0) {
+        if (value.mv_size != sizeof(struct number_key))
+            return -EIO;
+        ret_inodes[filled++] = be32_get(value.mv_data);
+        result = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+    }
+    if (result != 0 && result != MDB_NOTFOUND)
+        return store_error(result);
+    *ret_filled = filled;
+    return 0;
+}
+
+int cache_list_names(struct cache *cache, const char *beginning, uint32_t *ret_inodes, size_t count,
+                     size_t *ret_filled)
+{
+    _cleanup_transaction_ MDB_txn *transaction = NULL;
+    MDB_cursor *names;
+    int r = store_begin(cache, MDB_RDONLY, &transaction);
+    if (r == 0)
+        r = store_error(mdb_cursor_open(transaction, cache->tables[TABLE_NAMES], &names));
+    if (r < 0)
+        return r;
+    r = fill_names(names, beginning, ret_inodes, count, ret_filled);
+    mdb_cursor_close(names);
+    return r;
+}
+
 static unsigned mirrors_behind(const struct cache *cache)
 {
     unsigned behind = 0;

@@ -117,11 +117,17 @@ void access_version(struct access *access, char ret_version[ACCESS_VERSION_SIZE]
 bool access_decide(struct access *access, struct caller *caller, const struct certname *name,
                    const struct access_question *question, struct access_decision *ret_decision);
 
-/*
- * True if ACCESS_LIST would be refused for every certificate there could be, as far as that can be
- * known without looking at one: then the store need not be walked for this caller.
- */
-bool access_lists_nothing(struct access *access, struct caller *caller, int64_t now_s);
+/* Where the names begin for which ACCESS_LIST may be granted, as far as that can be known without
+ * looking at one: the part of each pattern before its first wildcard, and the names of grants. */
+enum { ACCESS_REACH_MAX = 64 };
+struct access_reach {
+    bool all;       /* no beginning is known, or too many are */
+    unsigned count; /* 0 without `all`: nothing can be listed */
+    char beginnings[ACCESS_REACH_MAX][ACCESS_PATTERN_SIZE];
+};
+/* The store need be walked for this caller only there. */
+void access_reach(struct access *access, struct caller *caller, int64_t now_s,
+                  struct access_reach *ret_reach);
 
 const char *access_reason_name(enum access_reason reason); /* "out_of_hours" */
 /* What the program gets that was refused: EACCES, or EPERM if it is not for want of a right. */

@@ -387,15 +387,18 @@ bool grants_find(struct grants *grants, uid_t uid, const struct certname *name, 
     return found;
 }
 
-bool grants_any(struct grants *grants, uid_t uid, int64_t now_s)
+size_t grants_names(struct grants *grants, uid_t uid, int64_t now_s, struct certname *ret_names,
+                    size_t most)
 {
-    bool found = false;
+    size_t count = 0;
     pthread_rwlock_rdlock(&grants->lock);
     struct list *list = grants->list;
-    for (uint32_t i = 0; !found && i < list->count; i++)
-        found = list->uids[i] == uid && in_force(grants, &list->holdings[i], NULL, now_s);
+    for (uint32_t i = 0; count < most && i < list->count; i++) {
+        if (list->uids[i] == uid && in_force(grants, &list->holdings[i], NULL, now_s))
+            ret_names[count++] = list->holdings[i].grant.name;
+    }
     pthread_rwlock_unlock(&grants->lock);
-    return found;
+    return count;
 }
 
 size_t grants_users(struct grants *grants, const struct certname *name, int64_t now_s,

@@ -62,8 +62,10 @@ _must_use_ int grants_revoke(struct grants *grants, uid_t uid, const struct cert
 bool grants_find(struct grants *grants, uid_t uid, const struct certname *name, int64_t now_s,
                  struct grant *ret_grant);
 
-/* True if the user holds any grant that is neither void nor over. */
-bool grants_any(struct grants *grants, uid_t uid, int64_t now_s);
+/* The certificates, at most `most`, of which the user holds a grant that is in force; returns their
+ * number. */
+size_t grants_names(struct grants *grants, uid_t uid, int64_t now_s, struct certname *ret_names,
+                    size_t most);
 
 /* The users, at most `most`, whose grant of this certificate is in force; returns their number. */
 size_t grants_users(struct grants *grants, const struct certname *name, int64_t now_s,

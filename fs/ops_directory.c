@@ -14,6 +14,7 @@
 enum {
     PAGE = 32,
     LOOKED_AT_MAX = 1024, /* certificates for one reply, 2.5 ms; the kernel asks for more itself */
+    FEW = 512,            /* names that are looked up one by one; more: the store is walked */
     OFFSET_DOT = 1,
     OFFSET_DOTDOT = 2,
 };
@@ -86,14 +87,17 @@ static bool listable(struct mountfs *fs, struct caller *caller, const struct cac
            access_decide(fs->access, caller, &entry->name, &question, &decision);
 }
 
-static int add_certificates(struct listing *listing, struct caller *caller, off_t offset)
+static bool add_entry(struct listing *listing, const struct cache_entry *entry)
+{
+    struct fuse_entry_param param;
+    ops_fill_entry(ops_fs(listing->request), entry, true, &param);
+    return add(listing, entry->name.text, &param, entry->inode);
+}
+
+static int add_of_all(struct listing *listing, struct caller *caller, uint32_t cursor,
+                      int64_t now_s)
 {
     struct mountfs *fs = ops_fs(listing->request);
-    int64_t now_s = clock_realtime_s();
-    uint32_t cursor = offset < CACHE_INODE_FIRST ? 0 : (uint32_t)offset;
-    /* Each entry costs a decryption: nobody without any right may ask for all of them. */
-    if (access_lists_nothing(fs->access, caller, now_s))
-        return 0;
     /* A reply without any entry means the end, so what is not for the caller must be passed over
      * until there is one. */
     for (size_t looked_at = 0; looked_at < LOOKED_AT_MAX || listing->used == 0; looked_at += PAGE) {
@@ -102,15 +106,69 @@ static int add_certificates(struct listing *listing, struct caller *caller, off_
         int error = cache_list(fs->cache, &cursor, page, PAGE, &filled);
         if (error < 0 || filled == 0)
             return error;
-        for (size_t i = 0; i < filled; i++) {
-            struct fuse_entry_param param;
-            if (!listable(fs, caller, &page[i], now_s))
-                continue;
-            ops_fill_entry(fs, &page[i], true, &param);
-            if (!add(listing, page[i].name.text, &param, page[i].inode))
+        for (size_t i = 0; i < filled; i++)
+            if (listable(fs, caller, &page[i], now_s) && !add_entry(listing, &page[i]))
                 return 0;
-        }
     }
+    return 0;
+}
+
+static int compare_inodes(const void *a, const void *b)
+{
+    uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
+    return (left > right) - (left < right);
+}
+
+/* The inode numbers within reach, ascending; FEW of them mean that there may be more. */
+static int find_few(struct mountfs *fs, const struct access_reach *reach, uint32_t inodes[FEW],
+                    size_t *ret_count)
+{
+    size_t count = 0;
+    for (unsigned i = 0; i < reach->count && count < FEW; i++) {
+        size_t filled = 0;
+        int error =
+            cache_list_names(fs->cache, reach->beginnings[i], inodes + count, FEW - count, &filled);
+        if (error < 0)
+            return error;
+        count += filled;
+    }
+    qsort(inodes, count, sizeof *inodes, compare_inodes);
+    *ret_count = count;
+    return 0;
+}
+
+static void add_of_few(struct listing *listing, struct caller *caller, uint32_t cursor,
+                       int64_t now_s, const uint32_t *inodes, size_t count)
+{
+    struct mountfs *fs = ops_fs(listing->request);
+    for (size_t i = 0; i < count; i++) {
+        struct cache_entry entry;
+        if (inodes[i] <= cursor) /* told before, or twice within reach */
+            continue;
+        cursor = inodes[i];
+        /* A damaged entry is passed over: a listing never fails because of one certificate. */
+        if (cache_find_inode(fs->cache, cursor, &entry) == 0 && entry.state == CACHE_STORED &&
+            listable(fs, caller, &entry, now_s) && !add_entry(listing, &entry))
+            return;
+    }
+}
+
+/* An entry costs a decryption, a name does not: who may list little asks for little. */
+static int add_certificates(struct listing *listing, struct caller *caller, off_t offset)
+{
+    struct mountfs *fs = ops_fs(listing->request);
+    int64_t now_s = clock_realtime_s();
+    uint32_t cursor = offset < CACHE_INODE_FIRST ? 0 : (uint32_t)offset;
+    uint32_t inodes[FEW];
+    size_t count = 0;
+    struct access_reach reach;
+    access_reach(fs->access, caller, now_s, &reach);
+    int error = reach.all ? 0 : find_few(fs, &reach, inodes, &count);
+    if (error < 0)
+        return error;
+    if (reach.all || count == FEW)
+        return add_of_all(listing, caller, cursor, now_s);
+    add_of_few(listing, caller, cursor, now_s, inodes, count);
     return 0;
 }
 

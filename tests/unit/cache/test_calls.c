@@ -393,6 +393,23 @@ static void test_lists_what_is_stored(void **state)
             }
         } while (filled > 0);
         assert_int_equal(seen, 20);
+        uint32_t inodes[60];
+        struct certname one = name_number(33);
+        assert_int_equal(cache_list_names(store.cache, one.text, inodes, 60, &filled), 0);
+        assert_int_equal(filled, 1);
+        assert_int_equal(inodes[0], CACHE_INODE_FIRST + 33);
+        assert_int_equal(cache_list_names(store.cache, one.text, inodes, 0, &filled), 0);
+        assert_int_equal(filled, 0);
+        assert_int_equal(cache_list_names(store.cache, "no such", inodes, 60, &filled), 0);
+        assert_int_equal(filled, 0);
+        one.text[2] = '\0'; /* c3, c30 to c39 */
+        assert_int_equal(cache_list_names(store.cache, one.text, inodes, 60, &filled), 0);
+        assert_int_equal(filled, 11);
+        assert_int_equal(inodes[0], CACHE_INODE_FIRST + 3);
+        assert_int_equal(inodes[10], CACHE_INODE_FIRST + 39);
+        assert_int_equal(cache_list_names(store.cache, one.text, inodes, 7, &filled), 0);
+        assert_int_equal(filled, 7);
+        assert_int_equal(inodes[6], CACHE_INODE_FIRST + 35);
         store_reopen(&store);
     }
     /* The cursor outlives what it points at, and additions behind it are seen. */

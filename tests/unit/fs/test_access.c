@@ -87,6 +87,21 @@ static int64_t at(const char *time)
 #define WORKDAY "2026-11-20T12:00:00+09:00"
 #define SUNDAY "2026-11-22T12:00:00+09:00"
 
+static bool within(const struct access_reach *reach, const char *name)
+{
+    bool found = reach->all;
+    for (unsigned i = 0; i < reach->count; i++)
+        found |= strncmp(name, reach->beginnings[i], strlen(reach->beginnings[i])) == 0;
+    return found;
+}
+
+static bool lists_nothing(struct access *access, struct caller *caller, int64_t now_s)
+{
+    struct access_reach reach;
+    access_reach(access, caller, now_s, &reach);
+    return !reach.all && reach.count == 0;
+}
+
 static void decisions_follow_the_table(void **state)
 {
     struct fixture *fixture = *state;
@@ -156,10 +171,14 @@ static void decisions_follow_the_table(void **state)
                 fail_msg("row %zu, variant %d: may %d role %s reason %s affair %s", i, variant, may,
                          access_role_name(decision.role), access_reason_name(decision.reason),
                          decision.affair);
-            bool nothing = access_lists_nothing(fixture->access, &caller, question.now_s);
+            bool nothing = lists_nothing(fixture->access, &caller, question.now_s);
             bool any_name = reason != ACCESS_ID_OUTSIDE && reason != ACCESS_FORMAT_OUTSIDE;
             if (nothing ? (may & 1) : !(may & 1) && any_name)
                 fail_msg("row %zu: %s listed", i, nothing ? "nothing is" : "the store is");
+            struct access_reach reach;
+            access_reach(fixture->access, &caller, question.now_s, &reach);
+            if ((may & 1) && !within(&reach, table[i].name))
+                fail_msg("row %zu: %s is not looked for", i, table[i].name);
             char sentence[ACCESS_SENTENCE_SIZE];
             access_sentence(&decision, sentence);
             assert_true(strlen(sentence) > 20 && !strchr(sentence, '%'));
@@ -338,7 +357,7 @@ static void grants_give_a_single_certificate(void **state)
     assert_int_equal(decision.reason, ACCESS_BY_GRANT);
     assert_int_equal(decision.grant_id, id);
     assert_string_equal(decision.purpose, "appeal 12");
-    assert_false(access_lists_nothing(fixture->access, &caller, question.now_s));
+    assert_false(lists_nothing(fixture->access, &caller, question.now_s));
 
     name = name_of("X1.pdf");
     assert_false(access_decide(fixture->access, &caller, &name, &question, &decision));
@@ -348,7 +367,7 @@ static void grants_give_a_single_certificate(void **state)
     caller.uid = 1002;
     question.now_s = at("2026-12-01T00:00:00Z");
     assert_false(access_decide(fixture->access, &caller, &name, &question, &decision));
-    assert_true(access_lists_nothing(fixture->access, &caller, question.now_s));
+    assert_true(lists_nothing(fixture->access, &caller, question.now_s));
     question.now_s = at(SUNDAY);
     assert_int_equal(grants_revoke(fixture->grants, 1002, &name), 0);
     assert_false(access_decide(fixture->access, &caller, &name, &question, &decision));
