@@ -156,10 +156,10 @@ class MoreRooms(Rooms):
 
 
 class Documents(AttackTest):
-    """A parser that crashes, loops, allocates without end, or lies."""
+    """A parser that crashes, allocates without end, or lies."""
 
     documents = True
-    settings = {"mount.verify_timeout": "1s", "sandbox.verify_memory": "256M"}
+    settings = {"mount.verify_timeout": "20s", "sandbox.verify_memory": "256M"}
 
     def serve_attack(self, word):
         self.serve_copy(f"{word}.pdf", content=b"%PDF-1.7\nATTACK:" + word.encode().ljust(4096))
@@ -209,9 +209,6 @@ class Documents(AttackTest):
     def test_crash(self):
         self.contained("crash", "ended by signal 11")
 
-    def test_loop(self):
-        self.contained("loop", "did not answer in time")
-
     def test_allocates(self):
         self.contained("allocate", "ended by signal 6")
 
@@ -236,6 +233,18 @@ class Documents(AttackTest):
         name = self.serve_attack("write")
         self.assertFails(self.reader, name, "EBADMSG")
         self.assertEqual(self.orders["verify"].result(), "EPERM")
+
+
+class EndlessDocument(Documents):
+    """A parser that does not come to an end. Only here is the time short: on a busy machine a good
+    document may take longer."""
+
+    settings = {"mount.verify_timeout": "2s", "sandbox.verify_memory": "256M"}
+    test_crash = test_allocates = test_lies = test_accepts_another_document = None
+    test_writes_to_what_is_sealed = None
+
+    def test_loop(self):
+        self.contained("loop", "did not answer in time")
 
 
 class OlderKernel(AttackTest):
