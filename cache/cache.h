@@ -351,8 +351,11 @@ struct cache_restore {
 _must_use_ int cache_restore(const struct cache_restore *restore, char *ret_message,
                              uint64_t *ret_certificates);
 
-/* What is due from time to time, all a few seconds: erasures that could not be finished, readers
+/*
+ * What is due from time to time, all a few seconds: erasures that could not be finished, readers
  * that died, keys of retention periods that are over. ret_ended: periods whose key was destroyed.
+ * -ENOTRECOVERABLE, as from every call from then on: the disk refused the one page by which LMDB
+ * commits. All that was committed is there when the store is opened anew.
  */
 _must_use_ int cache_upkeep(struct cache *cache, int64_t now_s, unsigned *ret_ended);
 

@@ -12,6 +12,8 @@ int store_error(int lmdb_result)
         return -ENOSPC;
     case MDB_READERS_FULL:
         return -EAGAIN;
+    case MDB_PANIC:
+        return -ENOTRECOVERABLE;
     default:
         /* Positive results are errno; the other words of LMDB all mean damage. */
         return lmdb_result > 0 ? -lmdb_result : -EIO;

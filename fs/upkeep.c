@@ -7,6 +7,7 @@
 #include "fs/mountfs.h"
 #include "fs/uses.h"
 
+#include <errno.h>
 #include <string.h>
 
 enum {
@@ -203,7 +204,13 @@ void upkeep_run(struct upkeep *upkeep, struct cache *cache)
     if (now_ms - upkeep->store_ms >= STORE_UPKEEP_MS) {
         unsigned ended = 0;
         upkeep->store_ms = now_ms;
-        if (cache_upkeep(cache, clock_realtime_s(), &ended) < 0)
+        int error = cache_upkeep(cache, clock_realtime_s(), &ended);
+        if (error == -ENOTRECOVERABLE)
+            alerts_raise(upkeep->fs->alerts, ALERT_CRITICAL, ALERT_STORE, "store",
+                         "Look at the disk, then start kosekifs again: systemctl restart kosekifs.",
+                         "the disk refused a commit of the store; nothing stored can be read until "
+                         "kosekifs is started again, nothing is lost");
+        else if (error < 0)
             log_warning("upkeep of the store failed; it is tried again");
         const struct audit_event event = {
             .kind = AUDIT_KEY, .reason = "destroyed", .text = "key of a retention period"};

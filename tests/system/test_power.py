@@ -15,7 +15,7 @@ from system.disks import Disk, PowerCut, Recorder, write_image
 from system.scene import GOOD, GOOD_G4, GOOD_GRAY, LARGE, SystemTest
 
 APPROVED = ("--reason", "drill", "--approver", "head of section")
-REPLAYS_DEFAULT = 5
+REPLAYS_DEFAULT = 4
 
 
 class Power(SystemTest):
