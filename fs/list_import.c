@@ -17,7 +17,8 @@ struct list_import {
     pthread_mutex_t lock;
     struct control *control; /* NULL: none is under way; lock, as all below */
     uint64_t peer;
-    int expected; /* lists in the file; -1: not known yet */
+    uint64_t serial; /* of the import; what news come with */
+    int expected;    /* lists in the file; -1: not known yet */
     int heard;
     struct json *rows; /* of those heard of; NULL: memory was short */
 };
@@ -124,7 +125,7 @@ void list_import_hear(struct list_import *import, const struct list_news *news)
 {
     struct json *row = news_object(news);
     pthread_mutex_lock(&import->lock);
-    bool ours = import->control && import->peer == news->asker;
+    bool ours = import->control && import->serial == news->asker;
     if (ours) {
         import->heard++;
         if (!import->rows || json_append(import->rows, steal_ptr(&row)) < 0)
@@ -138,11 +139,13 @@ void list_import_hear(struct list_import *import, const struct list_news *news)
 
 /* --- the command ------------------------------------------------------------------------------ */
 
-static bool begin(struct list_import *import, const struct control_call *call)
+/* Its serial number; 0: another one is under way. */
+static uint64_t begin(struct list_import *import, const struct control_call *call)
 {
+    uint64_t serial = 0;
     pthread_mutex_lock(&import->lock);
-    bool free_now = !import->control;
-    if (free_now) {
+    if (!import->control) {
+        serial = ++import->serial;
         import->control = call->control;
         import->peer = call->peer;
         import->expected = -1;
@@ -150,7 +153,7 @@ static bool begin(struct list_import *import, const struct control_call *call)
         import->rows = json_array_new();
     }
     pthread_mutex_unlock(&import->lock);
-    return free_now;
+    return serial;
 }
 
 /* What it has brought is decided about all the same; nobody hears of it here. */
@@ -215,10 +218,11 @@ struct json *control_crl_import(const struct control_call *call, bool *ret_later
     const char *fault = map_content(call, &content);
     if (fault)
         return control_reply_error("%s: %s", file, fault);
-    if (!begin(import, call))
+    uint64_t serial = begin(import, call);
+    if (!serial)
         return control_reply_error("another import is under way");
     snprintf(source, sizeof source, "kosekictl, uid %u: %s", call->caller->uid, file);
-    int count = provide_import_lists(call->fs->provide, call->peer, source,
+    int count = provide_import_lists(call->fs->provide, serial, source,
                                      bytes_of(content.data, content.size));
     if (count < 0) {
         forget(import);

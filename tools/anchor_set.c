@@ -43,6 +43,7 @@ int anchor_set_read(const struct config_trust *config, bool with_anchors,
     if (!wanted)
         return complain("anchors", -ENOMEM);
     *wanted = *config;
+    wanted->schema_directory[0] = '\0'; /* says nothing about anchors */
     if (!with_anchors)
         wanted->anchors[0] = '\0';
     int r = trust_files_read(wanted, complain_file, NULL, &set.bundle);

@@ -23,7 +23,7 @@ struct anchor_set {
     size_t configured; /* anchor items of the configuration, which stand first */
 };
 
-/* As the daemon would read it now, with its anchors or without. */
+/* As the daemon would read it now but for schemas, with its anchors or without. */
 _must_use_ int anchor_set_read(const struct config_trust *config, bool with_anchors,
                                struct anchor_set *ret_set);
 _must_use_ int anchor_set_add(struct anchor_set *set, const char *label, struct bytes content);
