@@ -78,14 +78,19 @@ static void learn_names(void)
     }
 }
 
-static void test_all_at_once(void **state)
+static void admit_all(void)
 {
-    (void)state;
     store_open(&store);
     learn_names();
     for (unsigned i = 0; i < MANY; i++)
         ask_admission(i, i, "\"v1\"");
     cache_apply(store.cache, changes, MANY);
+}
+
+static void test_all_at_once(void **state)
+{
+    (void)state;
+    admit_all();
     for (unsigned i = 0; i < MANY; i++) {
         assert_int_equal(changes[i].result, 0);
         assert_true(changes[i].first);
@@ -169,11 +174,7 @@ static void test_as_many_as_fit(void **state)
     (void)state;
     unsigned stored = 0;
     store.settings.map_size = 3 * 1024 * 1024;
-    store_open(&store);
-    learn_names();
-    for (unsigned i = 0; i < MANY; i++)
-        ask_admission(i, i, "\"v1\"");
-    cache_apply(store.cache, changes, MANY);
+    admit_all();
     for (unsigned i = 0; i < MANY; i++) {
         assert_true(changes[i].result == 0 || changes[i].result == -ENOSPC);
         stored += changes[i].result == 0;
