@@ -10,7 +10,8 @@
 
 enum {
     REQUEST_ID_MAX = 64,
-    CERTNAME_MAX = REQUEST_ID_MAX + 4,
+    CERTNAME_SUFFIX = 4,
+    CERTNAME_MAX = REQUEST_ID_MAX + CERTNAME_SUFFIX,
 };
 
 enum certformat {

@@ -65,11 +65,7 @@ static int put_record(struct cache *cache, MDB_txn *transaction, const struct re
                       const struct verdict *verdict)
 {
     uint8_t header[RECORD_HEADER_SIZE];
-    struct number_key inode = number_key(record->inode);
-    int r = record_header(record, cache->store_id, header);
-    if (r == 0)
-        r = store_put(cache, transaction, TABLE_RECORDS, bytes_of(inode.bytes, sizeof inode.bytes),
-                      bytes_of(header, sizeof header));
+    int r = stored_record_put(cache, transaction, record, header);
     if (r == 0)
         r = put_content(cache, transaction, record, key, header, content, verdict);
     if (r == 0)

@@ -376,6 +376,31 @@ _must_use_ int cache_list_names(struct cache *cache, const char *beginning, uint
                                 size_t count, size_t *ret_filled);
 
 /*
+ * The walk of a directory listing, which may be long: stored certificates by inode number, of which
+ * each is decrypted only until it was found to be shown once. That is remembered until its entry
+ * changes, or until another `standing` is given.
+ *
+ * The calls back may not ask the store for anything.
+ */
+enum { CACHE_WALK_ENTRIES_MAX = 1024 };
+struct cache_walk {
+    void *context;
+    uint64_t standing;  /* another one whenever shown() may say something else of the same entry */
+    bool entries;       /* decrypt each: add() wants its entry */
+    size_t names_max;   /* looked at in one call */
+    size_t entries_max; /* decrypted in one call, at most CACHE_WALK_ENTRIES_MAX */
+    /* By the name alone, before anything is decrypted. */
+    bool (*wanted)(void *context, const struct certname *name);
+    bool (*shown)(void *context, const struct cache_entry *entry);
+    /* False: no more, this one neither. `entry` may be NULL unless `entries`. */
+    bool (*add)(void *context, uint32_t inode, const struct certname *name,
+                const struct cache_entry *entry);
+};
+/* From *cursor (start with 0) on. *ret_end: all was looked at, or add() wants no more. */
+_must_use_ int cache_walk(struct cache *cache, const struct cache_walk *walk, uint32_t *cursor,
+                          bool *ret_end);
+
+/*
  * What is known of trust, as opaque sealed rows beside the certificates, so that a start needs
  * neither network nor files: revocation lists, and signers with what was ever seen revoked. Writing
  * as the calls that write.

@@ -4,8 +4,8 @@
 #include "cache/rows.h"
 
 enum {
-    STORE_FORMAT = 2,
-    STORE_FORMAT_1 = 1, /* without the tables of periods and ages */
+    STORE_FORMAT = 3,
+    STORE_FORMAT_1 = 1, /* without the tables of periods and ages; 2: without names of records */
     OFFSET_FORMAT = 8,
     OFFSET_STORE_ID = 12,
     OFFSET_WRAPPED = OFFSET_STORE_ID + STORE_ID_SIZE,

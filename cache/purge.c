@@ -114,7 +114,7 @@ static int drop_unreadable(struct cache *cache, MDB_txn *transaction, uint32_t i
     struct number_key key = number_key(inode);
     int r = store_get(cache, transaction, TABLE_RECORDS, bytes_of(key.bytes, sizeof key.bytes),
                       &header);
-    if (r == 0 && header.size == RECORD_HEADER_SIZE) {
+    if (r == 0 && header.size >= RECORD_HEADER_SIZE) {
         uint32_t number = record_header_slot(header.data);
         uint64_t generation = record_header_generation(header.data);
         if (slots_read(&cache->slots, number, &slot) == 0 && slot.generation == generation)

@@ -4,6 +4,7 @@
 #include "cache/ages.h"
 #include "cache/periods.h"
 #include "cache/rows.h"
+#include "cache/stored.h"
 
 enum {
     ROWS_AT_ONCE = 2000, /* of one transaction */
@@ -109,12 +110,7 @@ static int put_header(struct cache *cache, MDB_txn *transaction, const struct en
 {
     const struct record record = entry_record(row);
     uint8_t header[RECORD_HEADER_SIZE];
-    struct number_key key = number_key(record.inode);
-    int r = record_header(&record, cache->store_id, header);
-    return r < 0
-               ? r
-               : store_put(cache, transaction, TABLE_RECORDS, bytes_of(key.bytes, sizeof key.bytes),
-                           bytes_of(header, sizeof header));
+    return stored_record_put(cache, transaction, &record, header);
 }
 
 static int take_content(struct rebuild *rebuild, MDB_txn *transaction, struct entry_row *row)

@@ -42,6 +42,35 @@ int record_header(const struct record *record, const uint8_t store_id[STORE_ID_S
     return 0;
 }
 
+size_t record_row(const struct record *record, const uint8_t header[RECORD_HEADER_SIZE],
+                  uint8_t ret_row[RECORD_ROW_MAX])
+{
+    size_t size = strlen(record->name.text);
+    memcpy(ret_row, header, RECORD_HEADER_SIZE);
+    memcpy(ret_row + RECORD_HEADER_SIZE, record->name.text, size);
+    return RECORD_HEADER_SIZE + size;
+}
+
+bool record_row_is(struct bytes row, const struct record *record,
+                   const uint8_t header[RECORD_HEADER_SIZE])
+{
+    uint8_t whole[RECORD_ROW_MAX];
+    size_t size = record_row(record, header, whole);
+    return bytes_equal(row, bytes_of(whole, size)) ||
+           bytes_equal(row, bytes_of(whole, RECORD_HEADER_SIZE));
+}
+
+bool record_row_unverified_name(struct bytes row, struct certname *ret_name)
+{
+    struct certname name = {0};
+    if (row.size <= RECORD_HEADER_SIZE + CERTNAME_SUFFIX || row.size > RECORD_ROW_MAX)
+        return false;
+    size_t size = row.size - RECORD_HEADER_SIZE;
+    memcpy(name.text, row.data + RECORD_HEADER_SIZE, size);
+    *ret_name = name;
+    return true;
+}
+
 uint32_t record_header_slot(const uint8_t header[RECORD_HEADER_SIZE])
 {
     return be32_get(header + 40);

@@ -240,6 +240,7 @@ int entry_put(struct cache *cache, MDB_txn *transaction, const struct entry_row 
     int r = entry_encode(row, &encoded);
     if (r < 0)
         return r;
+    store_note_change(cache, row->entry.inode);
     return row_put(cache, transaction, TABLE_ENTRIES, bytes_of(key.bytes, sizeof key.bytes),
                    bytes_of(encoded.data, encoded.size));
 }

@@ -32,6 +32,8 @@ static int new_cache(const struct cache_settings *settings, struct cache **ret_c
     int r = data_keys_new(&cache->data_keys);
     if (r == 0)
         r = warm_entries_new(&cache->warm_entries);
+    if (r == 0)
+        r = marks_new(&cache->marks);
     if (r < 0)
         return r;
     *ret_cache = steal_ptr(&cache);
@@ -166,6 +168,7 @@ struct cache *cache_close(struct cache *cache)
     slots_close(&cache->slots);
     data_keys_free(cache->data_keys);
     warm_entries_free(cache->warm_entries);
+    marks_free(cache->marks);
     pool_wipe(&cache->pool);
     data_key_wipe(&cache->store_key);
     cleanup_close(&cache->lock_fd);

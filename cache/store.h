@@ -13,6 +13,7 @@
 
 #include "cache/cache.h"
 #include "cache/data_keys.h"
+#include "cache/marks.h"
 #include "cache/pool.h"
 #include "cache/warm_entries.h"
 #include "cache/record.h"
@@ -41,6 +42,8 @@ enum table {
     TABLE_NEW_IN_2 = TABLE_PERIODS, /* tables from here on are not in format 1 */
 };
 
+enum { STORE_CHANGED_MAX = 512 };
+
 struct cache {
     int directory_fd;
     int lock_fd;
@@ -58,9 +61,14 @@ struct cache {
     struct data_key store_key;
     struct data_keys *data_keys;
     struct warm_entries *warm_entries;
+    struct marks *marks;
     struct slots slots;
     struct pool pool;      /* the writing thread, as the next */
     bool erasures_pending; /* some erasure has not been finished */
+    struct {               /* entries that the write transaction under way has changed */
+        uint32_t inodes[STORE_CHANGED_MAX];
+        size_t count; /* may be more than there is room for */
+    } changed;
 };
 
 /* 0 for 0; -EIO for whatever LMDB says of damage; -ENOSPC when the map is full. */
@@ -70,6 +78,9 @@ _must_use_ int store_error(int lmdb_result);
 _must_use_ int store_begin(struct cache *cache, unsigned flags, MDB_txn **ret_transaction);
 /* Ends the transaction in any case; durable after 0. A full disk is -ENOSPC. */
 _must_use_ int store_commit(struct cache *cache, MDB_txn **transaction);
+
+/* The entry is another once the transaction is committed. */
+void store_note_change(struct cache *cache, uint32_t inode);
 
 /* The number of the transaction that was committed last; mdb_txn_id() of one that reads it. */
 _must_use_ int store_newest(struct cache *cache, uint64_t *ret_transaction);

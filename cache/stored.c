@@ -9,7 +9,7 @@ static int load_record(struct cache *cache, MDB_txn *transaction, uint32_t inode
                        enum stored_which which, struct stored *stored)
 {
     struct entry_row row;
-    struct bytes header;
+    struct bytes found;
     struct number_key key = number_key(inode);
     int r = entry_get(cache, transaction, inode, &row);
     if (r != 0)
@@ -21,15 +21,26 @@ static int load_record(struct cache *cache, MDB_txn *transaction, uint32_t inode
     r = record_header(&stored->record, cache->store_id, stored->header);
     if (r < 0)
         return r;
-    r = store_get(cache, transaction, TABLE_RECORDS, bytes_of(key.bytes, sizeof key.bytes),
-                  &header);
+    r = store_get(cache, transaction, TABLE_RECORDS, bytes_of(key.bytes, sizeof key.bytes), &found);
     if (r < 0)
         return r;
-    if (r == CACHE_MISS || !bytes_equal(header, bytes_of(stored->header, sizeof stored->header)))
+    if (r == CACHE_MISS || !record_row_is(found, &stored->record, stored->header))
         return -EIO;
     if (stored->record.period != 0)
         r = period_get(cache, transaction, stored->record.period, &stored->period);
     return r == CACHE_MISS ? -EIO : r;
+}
+
+int stored_record_put(struct cache *cache, MDB_txn *transaction, const struct record *record,
+                      uint8_t ret_header[RECORD_HEADER_SIZE])
+{
+    uint8_t row[RECORD_ROW_MAX];
+    struct number_key inode = number_key(record->inode);
+    int r = record_header(record, cache->store_id, ret_header);
+    return r < 0 ? r
+                 : store_put(cache, transaction, TABLE_RECORDS,
+                             bytes_of(inode.bytes, sizeof inode.bytes),
+                             bytes_of(row, record_row(record, ret_header, row)));
 }
 
 static int unwrap_slot(struct cache *cache, uint32_t number, uint64_t generation,

@@ -36,6 +36,10 @@ void stored_close(struct stored *stored);
 
 #define _cleanup_stored_ _cleanup_(stored_close)
 
+_must_use_ int stored_record_put(struct cache *cache, MDB_txn *transaction,
+                                 const struct record *record,
+                                 uint8_t ret_header[RECORD_HEADER_SIZE]);
+
 /* Plaintext of a verdict sealed with a certificate, into `out` of VERDICT_ENCODED_MAX bytes. */
 _must_use_ int stored_verdict(struct cache *cache, const struct stored *stored, uint8_t *out,
                               size_t *ret_size);

@@ -22,7 +22,29 @@ int store_error(int lmdb_result)
 
 int store_begin(struct cache *cache, unsigned flags, MDB_txn **ret_transaction)
 {
-    return store_error(mdb_txn_begin(cache->environment, NULL, flags, ret_transaction));
+    int r = store_error(mdb_txn_begin(cache->environment, NULL, flags, ret_transaction));
+    if (r == 0 && !(flags & MDB_RDONLY))
+        cache->changed.count = 0; /* LMDB's writer lock is ours */
+    return r;
+}
+
+void store_note_change(struct cache *cache, uint32_t inode)
+{
+    if (cache->changed.count < STORE_CHANGED_MAX)
+        cache->changed.inodes[cache->changed.count] = inode;
+    cache->changed.count++;
+}
+
+/* After the commit: before it, who still reads the old entry could set the mark again. */
+static void unmark(struct cache *cache)
+{
+    if (!cache->marks)
+        return;
+    if (cache->changed.count > STORE_CHANGED_MAX)
+        marks_clear_all(cache->marks);
+    else
+        for (size_t i = 0; i < cache->changed.count; i++)
+            marks_clear(cache->marks, cache->changed.inodes[i]);
 }
 
 int store_newest(struct cache *cache, uint64_t *ret_transaction)
@@ -37,6 +59,7 @@ int store_newest(struct cache *cache, uint64_t *ret_transaction)
 int store_commit(struct cache *cache, MDB_txn **transaction)
 {
     int r = store_error(mdb_txn_commit(steal_ptr(transaction)));
+    unmark(cache);
     /* LMDB calls a write that the disk had no room for an I/O error when part of it was written. */
     if (r == -EIO && space_disk_full(cache))
         return -ENOSPC;

@@ -70,6 +70,11 @@ struct grants *access_grants(struct access *access)
     return access->grants;
 }
 
+struct seals *access_seals(struct access *access)
+{
+    return access->seals;
+}
+
 int access_new(const struct access_policy *policy, struct grants *grants, int state_fd,
                struct access **ret_access)
 {
@@ -279,86 +284,6 @@ bool access_decide(struct access *access, struct caller *caller, const struct ce
     access_give_ruling(access, ruling);
     *ret_decision = decision;
     return question->stored ? decision.may_read : decision.may_fetch;
-}
-
-/* One beginning covers all that are longer. */
-static void add_beginning(struct access_reach *reach, const char *text, size_t size)
-{
-    for (unsigned i = 0; i < reach->count; i++) {
-        size_t known = strlen(reach->beginnings[i]);
-        if (known <= size && memcmp(reach->beginnings[i], text, known) == 0)
-            return;
-    }
-    if (size == 0 || reach->count == ACCESS_REACH_MAX) {
-        reach->all = true;
-        return;
-    }
-    memcpy(reach->beginnings[reach->count], text, size);
-    reach->beginnings[reach->count++][size] = '\0';
-}
-
-static void add_affair(struct access_reach *reach, const struct access_affair *affair)
-{
-    for (uint32_t i = 0; i < affair->pattern_count; i++)
-        add_beginning(reach, affair->patterns[i], strcspn(affair->patterns[i], "*?["));
-}
-
-static void add_grants(struct access_reach *reach, const struct asking *asking)
-{
-    struct certname names[ACCESS_REACH_MAX + 1];
-    size_t count = asking->access->grants
-                       ? grants_names(asking->access->grants, asking->caller->uid,
-                                      asking->question->now_s, names, ACCESS_REACH_MAX + 1)
-                       : 0;
-    for (size_t i = 0; i < count; i++)
-        add_beginning(reach, names[i].text, strlen(names[i].text));
-}
-
-/* Conditions that ask for a name are taken as met. */
-static void find_reach(const struct asking *asking, struct access_reach *reach)
-{
-    static const struct certname no_name = {.text = ""};
-    const struct access_policy *policy = asking->policy;
-    struct seals *seals = asking->access->seals;
-    struct caller *caller = asking->caller;
-    int64_t now_s = asking->question->now_s;
-    if (seals && seals_cover(seals, caller->uid, &no_name, NULL))
-        return;
-    if (access_subjects_name(&policy->scanner, caller)) {
-        reach->all = policy->scanner_as == ACCESS_AS_BACKUP;
-        return;
-    }
-    if (caller->uid == 0 && policy->root_as != ACCESS_AS_READER) {
-        reach->all = policy->root_as == ACCESS_AS_BACKUP;
-        return;
-    }
-    for (uint32_t i = 0; i < policy->affair_count && !reach->all; i++) {
-        const struct access_affair *affair = &policy->affairs[i];
-        if (access_affair_began(affair, now_s) && !access_affair_over(affair, now_s) &&
-            access_affair_in_hours(policy, affair, now_s) &&
-            access_subjects_name(&affair->readers, caller) &&
-            use_open(asking, affair) == ACCESS_BY_AFFAIR)
-            add_affair(reach, affair);
-    }
-    if (!reach->all)
-        add_grants(reach, asking);
-    if (!reach->all)
-        reach->all = access_subjects_name(&policy->backup, caller);
-}
-
-void access_reach(struct access *access, struct caller *caller, int64_t now_s,
-                  struct access_reach *ret_reach)
-{
-    struct access_ruling *ruling;
-    const struct access_question question = {.want = ACCESS_LIST, .stored = true, .now_s = now_s};
-    const struct asking asking = {.access = access,
-                                  .policy = access_take_ruling(access, &ruling),
-                                  .caller = caller,
-                                  .question = &question};
-    ret_reach->all = false;
-    ret_reach->count = 0;
-    find_reach(&asking, ret_reach);
-    access_give_ruling(access, ruling);
 }
 
 unsigned access_control_roles(struct access *access, struct caller *caller)

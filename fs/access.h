@@ -117,17 +117,37 @@ void access_version(struct access *access, char ret_version[ACCESS_VERSION_SIZE]
 bool access_decide(struct access *access, struct caller *caller, const struct certname *name,
                    const struct access_question *question, struct access_decision *ret_decision);
 
+/*
+ * The same question, ACCESS_LIST of what is stored, for many names in a row: what does not depend
+ * on the name is decided once. A policy that is replaced meanwhile does not count; a seal does.
+ */
+struct access_listing {
+    struct access *access;
+    struct access_ruling *ruling;
+    struct caller *caller;
+    int64_t now_s;
+    bool everything;
+    bool grants; /* the caller has some */
+    unsigned affair_count;
+    const struct access_affair *affairs[ACCESS_AFFAIRS_MAX];
+};
+
+/* False: he may list nothing, whatever there is; the store need not be walked, and there is nothing
+ * to end. */
+bool access_listing_begin(struct access *access, struct caller *caller, int64_t now_s,
+                          struct access_listing *ret_listing);
+bool access_listing_has(struct access_listing *listing, const struct certname *name);
+void access_listing_end(struct access_listing *listing);
 /* Where the names begin for which ACCESS_LIST may be granted, as far as that can be known without
  * looking at one: the part of each pattern before its first wildcard, and the names of grants. */
 enum { ACCESS_REACH_MAX = 64 };
 struct access_reach {
-    bool all;       /* no beginning is known, or too many are */
-    unsigned count; /* 0 without `all`: nothing can be listed */
+    bool all; /* no beginning is known, or too many are */
+    unsigned count;
     char beginnings[ACCESS_REACH_MAX][ACCESS_PATTERN_SIZE];
 };
 /* The store need be walked for this caller only there. */
-void access_reach(struct access *access, struct caller *caller, int64_t now_s,
-                  struct access_reach *ret_reach);
+void access_listing_reach(const struct access_listing *listing, struct access_reach *ret_reach);
 
 const char *access_reason_name(enum access_reason reason); /* "out_of_hours" */
 /* What the program gets that was refused: EACCES, or EPERM if it is not for want of a right. */

@@ -32,8 +32,9 @@ const struct access_policy *access_take_ruling(struct access *access,
                                                struct access_ruling **ret_ruling);
 void access_give_ruling(struct access *access, struct access_ruling *ruling);
 
-/* Where the day's opens are counted, and the grants. */
+/* Where the day's opens are counted, the grants, and the seals (NULL: none). */
 struct opens_today *access_opens(struct access *access);
 struct grants *access_grants(struct access *access);
+struct seals *access_seals(struct access *access);
 
 #endif

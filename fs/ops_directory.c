@@ -12,9 +12,10 @@
 #include <string.h>
 
 enum {
-    PAGE = 32,
-    LOOKED_AT_MAX = 1024, /* certificates for one reply, 2.5 ms; the kernel asks for more itself */
-    FEW = 512,            /* names that are looked up one by one; more: the store is walked */
+    /* Of names looked at for one reply, some ms; the kernel asks for more itself. Of those that
+     * have to be decrypted, at 1 us each, there are fewer. */
+    NAMES_MAX = 32768,
+    FEW = 512, /* names that are looked up one by one; more: the store is walked */
     OFFSET_DOT = 1,
     OFFSET_DOTDOT = 2,
 };
@@ -24,6 +25,7 @@ struct listing {
     bool plus;
     char *out;
     size_t size, used;
+    struct access_listing access;
 };
 
 void ops_opendir(fuse_req_t request, fuse_ino_t inode, struct fuse_file_info *file)
@@ -78,39 +80,51 @@ static bool add_dots(struct listing *listing, uint64_t inode, off_t offset)
     return offset >= OFFSET_DOTDOT || add(listing, "..", &param, OFFSET_DOTDOT);
 }
 
-static bool listable(struct mountfs *fs, struct caller *caller, const struct cache_entry *entry,
-                     int64_t now_s)
+static bool wanted(void *context, const struct certname *name)
 {
-    const struct access_question question = {.want = ACCESS_LIST, .stored = true, .now_s = now_s};
-    struct access_decision decision;
-    return provide_state_of(fs->provide, entry) == PROVIDE_READY &&
-           access_decide(fs->access, caller, &entry->name, &question, &decision);
+    struct listing *listing = context;
+    return access_listing_has(&listing->access, name);
 }
 
-static bool add_entry(struct listing *listing, const struct cache_entry *entry)
+static bool shown(void *context, const struct cache_entry *entry)
 {
+    const struct listing *listing = context;
+    return provide_state_of(ops_fs(listing->request)->provide, entry) == PROVIDE_READY;
+}
+
+static bool add_certificate(void *context, uint32_t inode, const struct certname *name,
+                            const struct cache_entry *entry)
+{
+    struct listing *listing = context;
     struct fuse_entry_param param;
-    ops_fill_entry(ops_fs(listing->request), entry, true, &param);
-    return add(listing, entry->name.text, &param, entry->inode);
+    if (listing->plus) {
+        ops_fill_entry(ops_fs(listing->request), entry, true, &param);
+    } else {
+        param.attr.st_ino = inode; /* no more is told */
+        param.attr.st_mode = S_IFREG;
+    }
+    return add(listing, name->text, &param, inode);
 }
 
-static int add_of_all(struct listing *listing, struct caller *caller, uint32_t cursor,
-                      int64_t now_s)
+static int add_of_all(struct listing *listing, uint32_t cursor)
 {
     struct mountfs *fs = ops_fs(listing->request);
+    const struct cache_walk walk = {.context = listing,
+                                    .standing = provide_standing(fs->provide),
+                                    .entries = listing->plus,
+                                    .names_max = NAMES_MAX,
+                                    .entries_max = CACHE_WALK_ENTRIES_MAX,
+                                    .wanted = wanted,
+                                    .shown = shown,
+                                    .add = add_certificate};
+    bool end = false;
+    int error = 0;
     /* A reply without any entry means the end, so what is not for the caller must be passed over
      * until there is one. */
-    for (size_t looked_at = 0; looked_at < LOOKED_AT_MAX || listing->used == 0; looked_at += PAGE) {
-        struct cache_entry page[PAGE];
-        size_t filled = 0;
-        int error = cache_list(fs->cache, &cursor, page, PAGE, &filled);
-        if (error < 0 || filled == 0)
-            return error;
-        for (size_t i = 0; i < filled; i++)
-            if (listable(fs, caller, &page[i], now_s) && !add_entry(listing, &page[i]))
-                return 0;
-    }
-    return 0;
+    do
+        error = cache_walk(fs->cache, &walk, &cursor, &end);
+    while (error == 0 && !end && listing->used == 0);
+    return error;
 }
 
 static int compare_inodes(const void *a, const void *b)
@@ -137,8 +151,8 @@ static int find_few(struct mountfs *fs, const struct access_reach *reach, uint32
     return 0;
 }
 
-static void add_of_few(struct listing *listing, struct caller *caller, uint32_t cursor,
-                       int64_t now_s, const uint32_t *inodes, size_t count)
+static void add_of_few(struct listing *listing, uint32_t cursor, const uint32_t *inodes,
+                       size_t count)
 {
     struct mountfs *fs = ops_fs(listing->request);
     for (size_t i = 0; i < count; i++) {
@@ -148,7 +162,8 @@ static void add_of_few(struct listing *listing, struct caller *caller, uint32_t 
         cursor = inodes[i];
         /* A damaged entry is passed over: a listing never fails because of one certificate. */
         if (cache_find_inode(fs->cache, cursor, &entry) == 0 && entry.state == CACHE_STORED &&
-            listable(fs, caller, &entry, now_s) && !add_entry(listing, &entry))
+            wanted(listing, &entry.name) && shown(listing, &entry) &&
+            !add_certificate(listing, cursor, &entry.name, &entry))
             return;
     }
 }
@@ -157,26 +172,27 @@ static void add_of_few(struct listing *listing, struct caller *caller, uint32_t 
 static int add_certificates(struct listing *listing, struct caller *caller, off_t offset)
 {
     struct mountfs *fs = ops_fs(listing->request);
-    int64_t now_s = clock_realtime_s();
     uint32_t cursor = offset < CACHE_INODE_FIRST ? 0 : (uint32_t)offset;
     uint32_t inodes[FEW];
     size_t count = 0;
     struct access_reach reach;
-    access_reach(fs->access, caller, now_s, &reach);
+    if (!access_listing_begin(fs->access, caller, clock_realtime_s(), &listing->access))
+        return 0;
+    access_listing_reach(&listing->access, &reach);
     int error = reach.all ? 0 : find_few(fs, &reach, inodes, &count);
-    if (error < 0)
-        return error;
-    if (reach.all || count == FEW)
-        return add_of_all(listing, caller, cursor, now_s);
-    add_of_few(listing, caller, cursor, now_s, inodes, count);
-    return 0;
+    if (error == 0 && (reach.all || count == FEW))
+        error = add_of_all(listing, cursor);
+    else if (error == 0)
+        add_of_few(listing, cursor, inodes, count);
+    access_listing_end(&listing->access);
+    return error;
 }
 
 static void read_directory(fuse_req_t request, fuse_ino_t inode, size_t size, off_t offset,
                            bool plus)
 {
     _cleanup_free_ char *out = malloc(size ? size : 1);
-    struct listing listing = {.request = request, .plus = plus, .out = out, .size = size};
+    struct listing listing;
     struct caller caller;
     int error = 0;
     if (!out || offset < 0 || offset > CACHE_INODE_LAST) {
@@ -188,6 +204,11 @@ static void read_directory(fuse_req_t request, fuse_ino_t inode, size_t size, of
         return;
     }
     ops_caller(request, &caller);
+    listing.request = request;
+    listing.plus = plus;
+    listing.out = out;
+    listing.size = size;
+    listing.used = 0;
     if (add_dots(&listing, inode, offset) && inode == INODE_ROOT)
         error = add_certificates(&listing, &caller, offset);
     if (error < 0 && listing.used == 0)

@@ -167,6 +167,9 @@ enum provide_state {
                            its signer revoked or suspended */
 };
 enum provide_state provide_state_of(struct provide *provide, const struct cache_entry *entry);
+/* Another number whenever that may say something else of an entry that did not change: by trust,
+ * revocation lists, or time. */
+uint64_t provide_standing(struct provide *provide);
 /* Of a rejected entry: errno, and why into reason (VERDICT_TEXT_MAX bytes). */
 int provide_rejection(struct provide *provide, const struct cache_entry *entry, char *reason);
 /* Whether a file opened earlier may be read on: 0, or the errno that its signer's status demands.

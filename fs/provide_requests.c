@@ -60,6 +60,17 @@ enum provide_state provide_state_of(struct provide *provide, const struct cache_
     return PROVIDE_FETCHABLE;
 }
 
+uint64_t provide_standing(struct provide *provide)
+{
+    uint64_t trust = 0;
+    provide_lock(provide);
+    if (provide->trust_known)
+        memcpy(&trust, provide->trust, sizeof trust); /* of a digest */
+    pthread_mutex_unlock(&provide->lock);
+    trust ^= signers_standing(provide->trusted.signers, clock_realtime_s());
+    return 2 * trust + provide_clock_refuses(provide);
+}
+
 int provide_rejection(struct provide *provide, const struct cache_entry *entry, char *reason)
 {
     struct signer_judgement judgement;

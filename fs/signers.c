@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <string.h>
 
+#define SIGNERS_STANDING_FACTOR 0x9e3779b97f4a7c15u /* odd: no step loses anything */
+
 struct signer {
     struct signer_status status;
     struct signers_generation looked_at;
@@ -12,6 +14,7 @@ struct signer {
 
 struct signers {
     pthread_rwlock_t lock; /* guards the rest */
+    uint64_t changes;      /* of any status */
     size_t count;
     struct signer *list[SIGNERS_MAX];
 };
@@ -126,6 +129,7 @@ static int put(struct signers *signers, struct signer *known, const struct signe
     signer->record = own;
     signer->status = record->status;
     signer->looked_at = generation_of(&record->status);
+    signers->changes++;
     if (!known)
         signers->list[signers->count++] = signer;
     return 0;
@@ -184,6 +188,20 @@ bool signers_status(struct signers *signers, const uint8_t sha256[SHA256_SIZE],
         *ret_status = signer->status;
     pthread_rwlock_unlock(&signers->lock);
     return signer != NULL;
+}
+
+/* All that time changes in a judgement is whether some list is too old. */
+uint64_t signers_standing(struct signers *signers, int64_t now_s)
+{
+    struct signer_judgement judgement;
+    pthread_rwlock_rdlock(&signers->lock);
+    uint64_t standing = signers->changes;
+    for (size_t i = 0; i < signers->count; i++) {
+        signer_judge(&signers->list[i]->status, 0, now_s, &judgement);
+        standing = standing * SIGNERS_STANDING_FACTOR + judgement.stale;
+    }
+    pthread_rwlock_unlock(&signers->lock);
+    return standing;
 }
 
 bool signers_outdated(struct signers *signers, const struct signers_generation *generation,

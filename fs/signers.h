@@ -53,6 +53,10 @@ _must_use_ bool signers_judge(struct signers *signers, const uint8_t sha256[SHA2
 _must_use_ bool signers_status(struct signers *signers, const uint8_t sha256[SHA256_SIZE],
                                struct signer_status *ret_status);
 
+/* Another number whenever signers_judge() may say something else for the same arguments but the
+ * time. */
+uint64_t signers_standing(struct signers *signers, int64_t now_s);
+
 /* One whose status is not by this generation: true with his record (caller frees). */
 _must_use_ bool signers_outdated(struct signers *signers,
                                  const struct signers_generation *generation,

@@ -134,7 +134,7 @@ static void slots_bytes(const struct store *store, uint32_t slot, size_t at, uin
 static uint32_t slot_of(struct raw *raw, uint32_t inode)
 {
     uint8_t header[VALUE_MAX];
-    assert_int_equal(raw_get(raw, "records", key_inode(inode), header), 96);
+    assert_true(raw_get(raw, "records", key_inode(inode), header) >= 96);
     return be32_get(header + 40);
 }
 
@@ -246,16 +246,18 @@ static void test_resized_missing_and_swapped_chunks(void **state)
     }
 }
 
+/* And in the name behind it. */
 static void test_flipped_bits_in_headers(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < 96; i++) {
+    for (size_t i = 0; i < 96 + strlen("A.pdf"); i++) {
         struct raw raw;
         uint8_t value[VALUE_MAX];
         begin_case(&raw);
-        assert_int_equal(raw_get(&raw, "records", key_inode(entry_a.inode), value), 96);
+        size_t size = raw_get(&raw, "records", key_inode(entry_a.inode), value);
+        assert_int_equal(size, 96 + strlen("A.pdf"));
         value[i] ^= (uint8_t)(1u << (i % 8));
-        raw_put(&raw, "records", key_inode(entry_a.inode), value, 96);
+        raw_put(&raw, "records", key_inode(entry_a.inode), value, size);
         end_case(&raw);
         check_a(-EIO);
         struct verdict verdict;

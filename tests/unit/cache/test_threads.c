@@ -77,6 +77,56 @@ static void find_once(struct shared *shared, unsigned number)
         count(&shared->wrong);
 }
 
+static bool any_name(void *context, const struct certname *name)
+{
+    (void)context;
+    (void)name;
+    return true;
+}
+
+static bool any_entry(void *context, const struct cache_entry *entry)
+{
+    (void)context;
+    (void)entry;
+    return true;
+}
+
+static bool note_listed(void *context, uint32_t inode, const struct certname *name,
+                        const struct cache_entry *entry)
+{
+    bool *listed = context;
+    (void)name;
+    (void)entry;
+    listed[inode - CACHE_INODE_FIRST] = true;
+    return true;
+}
+
+/* Nor may a mark. */
+static void walk_once(struct shared *shared)
+{
+    unsigned done[NAMES], state[NAMES];
+    bool listed[NAMES] = {false}, end;
+    uint32_t cursor = 0;
+    const struct cache_walk walk = {.context = listed,
+                                    .names_max = NAMES + 1,
+                                    .entries_max = NAMES + 1,
+                                    .wanted = any_name,
+                                    .shown = any_entry,
+                                    .add = note_listed};
+    for (unsigned i = 0; i < NAMES; i++) {
+        done[i] = __atomic_load_n(&shared->promises[i].done, __ATOMIC_SEQ_CST);
+        state[i] = __atomic_load_n(&shared->promises[i].state, __ATOMIC_SEQ_CST);
+    }
+    if (cache_walk(shared->store.cache, &walk, &cursor, &end) != 0 || !end)
+        count(&shared->wrong);
+    for (unsigned i = 0; i < NAMES; i++) {
+        if (done[i] > 0 &&
+            __atomic_load_n(&shared->promises[i].begun, __ATOMIC_SEQ_CST) == done[i] &&
+            listed[i] != (state[i] == CACHE_STORED))
+            count(&shared->wrong);
+    }
+}
+
 static void *run_reader(void *argument)
 {
     struct shared *shared = argument;
@@ -92,6 +142,8 @@ static void *run_reader(void *argument)
         read_once(shared, CACHE_INODE_FIRST + turn++ % NAMES, buffer);
         for (unsigned i = 0; i < 20 * NAMES; i++)
             find_once(shared, i % NAMES);
+        for (unsigned i = 0; i < 5; i++)
+            walk_once(shared);
         if (cache_find(shared->store.cache, &name, &entry) < 0 ||
             cache_verdict(shared->store.cache, &name, verdict) < 0 ||
             cache_list(shared->store.cache, &cursor, page, 3, &filled) != 0 ||
