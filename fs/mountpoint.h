@@ -12,6 +12,8 @@
 #include <limits.h>
 #include <stdbool.h>
 
+enum { MOUNTPOINT_READ_AHEAD = 1 << 20 }; /* bytes; docs/store-format.md, "Chunk size and read-ahead" */
+
 struct mountpoint {
     char path[PATH_MAX]; /* absolute, without symbolic links */
     int fd;              /* O_PATH of the directory below the mount; -1 = none */
