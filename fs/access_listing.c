@@ -37,12 +37,13 @@ static bool pick(struct access_listing *listing, const struct access_policy *pol
 {
     struct caller *caller = listing->caller;
     struct grants *grants = access_grants(listing->access);
+    struct certname granted;
     if (access_subjects_name(&policy->scanner, caller))
         return listing->everything = policy->scanner_as == ACCESS_AS_BACKUP;
     if (caller->uid == 0 && policy->root_as != ACCESS_AS_READER)
         return listing->everything = policy->root_as == ACCESS_AS_BACKUP;
     pick_affairs(listing, policy);
-    listing->grants = grants && grants_any(grants, caller->uid, listing->now_s);
+    listing->grants = grants && grants_names(grants, caller->uid, listing->now_s, &granted, 1) > 0;
     listing->everything = access_subjects_name(&policy->backup, caller);
     return listing->affair_count > 0 || listing->grants || listing->everything;
 }

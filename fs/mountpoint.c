@@ -308,8 +308,8 @@ static int mount_through_fusermount(const struct mountpoint *mountpoint, const c
     return r;
 }
 
-/* Before the kernel's INIT is answered, which can only lower it. Without the right to do so, or with
- * /sys read-only, reading is slower. */
+/* Before the kernel's INIT is answered, which can only lower it. Without the right to do so, or
+ * with /sys read-only, reading is slower. */
 static void set_read_ahead(const struct mountpoint *mountpoint)
 {
     char path[64], value[16];

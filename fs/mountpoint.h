@@ -12,7 +12,9 @@
 #include <limits.h>
 #include <stdbool.h>
 
-enum { MOUNTPOINT_READ_AHEAD = 1 << 20 }; /* bytes; docs/store-format.md, "Chunk size and read-ahead" */
+enum {
+    MOUNTPOINT_READ_AHEAD = 1 << 20
+}; /* bytes; docs/store-format.md, "Chunk size and read-ahead" */
 
 struct mountpoint {
     char path[PATH_MAX]; /* absolute, without symbolic links */
