@@ -12,9 +12,8 @@
 #include <limits.h>
 #include <stdbool.h>
 
-enum {
-    MOUNTPOINT_READ_AHEAD = 1 << 20
-}; /* bytes; docs/store-format.md, "Chunk size and read-ahead" */
+/* In bytes; chosen in docs/store-format.md, "Chunks". */
+enum { MOUNTPOINT_READ_AHEAD = 1 << 20 };
 
 struct mountpoint {
     char path[PATH_MAX]; /* absolute, without symbolic links */
