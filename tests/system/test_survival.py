@@ -345,8 +345,9 @@ class Replaced(SystemTest):
         self.addCleanup(self.configure)
         self.configure(**{"mount.fuse_threads": "7"})
         self.assertIn("replaced", self.assertOk(self.site.ctl("reload", timeout=60)))
-        threads = os.listdir(f"/proc/{self.site.room('kosekifs-mount')}/task")
-        self.assertGreaterEqual(len(threads), 7)
+        tasks = f"/proc/{self.site.room('kosekifs-mount')}/task"
+        # It is ready before it has started them.
+        testbed.wait_until(lambda: len(os.listdir(tasks)) >= 7, 10, "seven threads")
         self.assertReads(self.reader, GOOD)
 
     def test_unchanged_configuration(self):
