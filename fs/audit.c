@@ -396,11 +396,6 @@ int audit_write(struct audit *audit, const struct audit_event *event)
     return r;
 }
 
-bool audit_waits_for_disk(const struct audit *audit)
-{
-    return audit->mode != AUDIT_SYNC_WRITTEN;
-}
-
 void audit_set_sign(struct audit *audit, audit_sign *sign, void *context)
 {
     pthread_mutex_lock(&audit->sign_lock);

@@ -143,9 +143,6 @@ _must_use_ int audit_config_check(const struct config_audit *config, const char 
  */
 _must_use_ int audit_write(struct audit *audit, const struct audit_event *event);
 
-/* True if audit_write() returns after a sync only. */
-bool audit_waits_for_disk(const struct audit *audit);
-
 /* The last descriptor of this open was closed. A negative errno: it will not be on record. */
 _must_use_ int audit_release(struct audit *audit, const struct certname *name, uint64_t connection,
                              uint64_t unique);

@@ -399,9 +399,7 @@ static int begin_session(struct program *program)
     /* A supervisor that does not listen must not stop a thread that has an alert for it. */
     if (fcntl(ROOM_FD, F_SETFL, O_NONBLOCK) < 0)
         return -errno;
-    int error =
-        session_new(program->fuse_fd, program->journal, (unsigned)program->setup.mount.fuse_threads,
-                    ops_table(), fs, &fs->session);
+    int error = session_new(program->fuse_fd, program->journal, ops_table(), fs, &fs->session);
     if (error == 0) {
         atomic_store(&fs->serving, true);
         seal_apply(fs);           /* a crash may have come between seal and effect */
@@ -495,7 +493,7 @@ int main(void)
         return 1;
     int error = begin_session(&program);
     if (error == 0)
-        error = session_run(program.fs.session);
+        error = session_run(program.fs.session, (unsigned)program.setup.mount.fuse_threads);
     end(&program);
     return error < 0 ? 1 : 0;
 }

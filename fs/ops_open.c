@@ -38,8 +38,6 @@ static int record_open(struct mountfs *fs, const struct opening *opening,
         .connection = fs->connection,
         .unique = opening->unique,
     };
-    if (audit_waits_for_disk(fs->audit))
-        session_take_long(fs->session);
     return audit_write(fs->audit, &event);
 }
 
@@ -225,7 +223,6 @@ void ops_open(fuse_req_t request, fuse_ino_t inode, struct fuse_file_info *file)
     }
     ops_caller(request, &caller);
     if (hidden_owns(inode)) {
-        session_take_long(fs->session);
         int error = hidden_open(fs, &caller, inode, session_current_unique(), &file->fh);
         file->direct_io = 1;
         file->noflush = 1;

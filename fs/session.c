@@ -2,16 +2,16 @@
 #define FUSE_USE_VERSION 314
 #include "fs/session.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/room.h"
 #include "fs/journal.h"
-#include "fs/turns.h"
 
 #include <errno.h>
 #include <fuse3/fuse_lowlevel.h>
 #include <linux/fuse.h>
 #include <pthread.h>
-#include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -23,7 +23,6 @@ enum {
     SESSION_STACK = 512 * 1024,
     STOP_POLL_MS = 20,
     READ_PAGES_MAX = 256, /* of one READ: as much as is read ahead at most */
-    NO_THREAD = -1,
 };
 
 struct session {
@@ -31,14 +30,13 @@ struct session {
     struct journal *journal;
     void *context;
     int fd; /* fuse's */
-    unsigned threads;
-    struct turns *turns; /* at reading */
+    atomic_bool stopping;
+    atomic_uint threads;
+    atomic_llong busy_since_ms[JOURNAL_THREADS_MAX]; /* of each thread; 0 = idle */
     atomic_ullong answered;
     atomic_uint running; /* threads that still answer */
+    sem_t ended;         /* posted when a thread leaves, and by session_stop() */
 };
-
-/* Of those that read; the thread that starts the session replays, too. */
-static _Thread_local int own_thread = NO_THREAD;
 
 /* The request that this thread answers now. */
 static _Thread_local struct current {
@@ -56,12 +54,6 @@ uint64_t session_current_unique(void)
 void *session_context(const struct session *session)
 {
     return session->context;
-}
-
-void session_take_long(struct session *session)
-{
-    if (own_thread != NO_THREAD)
-        turns_pass(session->turns, (unsigned)own_thread);
 }
 
 int session_park(struct session *session, struct fuse_in_header **ret_place)
@@ -141,24 +133,6 @@ static uint32_t init_offers(const struct fuse_in_header *request)
     return init.flags;
 }
 
-/* What is answered from memory, but for an open that has to wait for the disk: it says so by
- * session_take_long(). To hand the turn over costs more than these. */
-static bool is_short(uint32_t opcode)
-{
-    switch (opcode) {
-    case FUSE_LOOKUP:
-    case FUSE_GETATTR:
-    case FUSE_OPEN:
-    case FUSE_RELEASE:
-    case FUSE_FORGET:
-    case FUSE_BATCH_FORGET:
-    case FUSE_INTERRUPT:
-        return true;
-    default:
-        return false;
-    }
-}
-
 static void answer(struct session *session, struct fuse_in_header *place, bool replayed)
 {
     const struct fuse_buf buffer = {.mem = place, .size = place->len};
@@ -168,8 +142,6 @@ static void answer(struct session *session, struct fuse_in_header *place, bool r
                                .offers = init_offers(place)};
     if (place->opcode == FUSE_INIT)
         journal_save_init(session->journal, place);
-    if (!is_short(place->opcode))
-        session_take_long(session);
     if (replayed && journal_suspected(session->journal, place)) {
         log_error("a request that was under way at each of the last faults is given up: opcode %u",
                   place->opcode);
@@ -203,14 +175,8 @@ static void replay_parked(struct session *session)
         answer(session, place, true);
 }
 
-static unsigned half_of_cpus(void)
-{
-    cpu_set_t cpus;
-    return sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? (unsigned)CPU_COUNT(&cpus) / 2 : 1;
-}
-
-int session_new(int fuse_fd, struct journal *journal, unsigned threads,
-                const struct fuse_lowlevel_ops *ops, void *context, struct session **ret_session)
+int session_new(int fuse_fd, struct journal *journal, const struct fuse_lowlevel_ops *ops,
+                void *context, struct session **ret_session)
 {
     static const struct fuse_custom_io io = {.writev = session_writev, .read = session_read};
     char *arguments[] = {(char[]){"kosekifs-mount"}, NULL};
@@ -218,14 +184,13 @@ int session_new(int fuse_fd, struct journal *journal, unsigned threads,
     struct session *session = calloc(1, sizeof *session);
     if (!session)
         return -ENOMEM;
+    sem_init(&session->ended, 0, 0);
     session->context = context;
     session->journal = journal;
     session->fd = fuse_fd;
-    session->threads = threads < JOURNAL_THREADS_MAX ? threads : JOURNAL_THREADS_MAX;
-    session->turns = turns_new(session->threads, half_of_cpus());
     session->fuse = fuse_session_new(&args, ops, sizeof *ops, session);
     fuse_opt_free_args(&args);
-    if (!session->fuse || !session->turns) {
+    if (!session->fuse) {
         session_free(session);
         return -ENOMEM;
     }
@@ -244,7 +209,7 @@ struct session *session_free(struct session *session)
     if (session) {
         if (session->fuse)
             fuse_session_destroy(session->fuse);
-        turns_free(session->turns);
+        sem_destroy(&session->ended);
         free(session);
     }
     return NULL;
@@ -252,7 +217,7 @@ struct session *session_free(struct session *session)
 
 struct session_thread {
     struct session *session;
-    unsigned index;
+    unsigned index, count;
     pthread_t thread;
 };
 
@@ -260,24 +225,23 @@ static void *session_thread(void *argument)
 {
     const struct session_thread *self = argument;
     struct session *session = self->session;
-    own_thread = (int)self->index;
     /* There may have been more threads in the last life. */
-    for (unsigned i = self->index; i < JOURNAL_THREADS_MAX; i += session->threads) {
+    for (unsigned i = self->index; i < JOURNAL_THREADS_MAX; i += self->count) {
         struct fuse_in_header *left = journal_thread_place(session->journal, i);
         if (left->len)
             answer(session, left, true);
     }
     struct fuse_in_header *place = journal_thread_place(session->journal, self->index);
-    while (turns_wait(session->turns, self->index) && !fuse_session_exited(session->fuse)) {
+    while (!atomic_load(&session->stopping) && !fuse_session_exited(session->fuse)) {
         ssize_t size = read(session->fd, place, JOURNAL_REQUEST_MAX);
         /* ENOENT: the request was interrupted while it was handed over. */
         if (size < 0 && (errno == EINTR || errno == EAGAIN || errno == ENOENT))
             continue;
         if (size < (ssize_t)sizeof *place)
             break; /* ENODEV: unmounted */
-        turns_begin(session->turns, self->index);
+        atomic_store(&session->busy_since_ms[self->index], clock_monotonic_ms());
         answer(session, place, false);
-        turns_end(session->turns, self->index);
+        atomic_store(&session->busy_since_ms[self->index], 0);
     }
     atomic_fetch_sub(&session->running, 1);
     session_stop(session);
@@ -294,7 +258,8 @@ static void session_join(struct session *session, const struct session_thread *t
                          unsigned count)
 {
     const struct timespec pause = {.tv_nsec = STOP_POLL_MS * 1000000L};
-    turns_watch(session->turns);
+    while (!atomic_load(&session->stopping))
+        sem_wait(&session->ended);
     while (atomic_load(&session->running) > 0) {
         for (unsigned i = 0; i < count; i++)
             pthread_kill(threads[i].thread, SIGUSR1);
@@ -304,11 +269,14 @@ static void session_join(struct session *session, const struct session_thread *t
         pthread_join(threads[i].thread, NULL);
 }
 
-int session_run(struct session *session)
+int session_run(struct session *session, unsigned count)
 {
     struct session_thread threads[JOURNAL_THREADS_MAX];
     struct sigaction action = {.sa_handler = session_on_signal};
     sigaction(SIGUSR1, &action, NULL);
+    if (count > JOURNAL_THREADS_MAX)
+        count = JOURNAL_THREADS_MAX;
+    atomic_store(&session->threads, count);
     replay_parked(session);
 
     pthread_attr_t attributes;
@@ -317,9 +285,10 @@ int session_run(struct session *session)
     unsigned started = 0;
     int error = 0;
     atomic_store(&session->running, 0);
-    while (started < session->threads && !error) {
+    while (started < count && !error) {
         atomic_fetch_add(&session->running, 1);
-        threads[started] = (struct session_thread){.session = session, .index = started};
+        threads[started] =
+            (struct session_thread){.session = session, .index = started, .count = count};
         error = pthread_create(&threads[started].thread, &attributes, session_thread,
                                &threads[started]);
         if (error)
@@ -336,18 +305,21 @@ int session_run(struct session *session)
 
 void session_stop(struct session *session)
 {
-    turns_stop(session->turns);
+    atomic_store(&session->stopping, true);
+    sem_post(&session->ended);
 }
 
 void session_status(struct session *session, struct room_alive *ret_status)
 {
-    int64_t stuck_ms = INT32_MAX;
-    for (unsigned i = 0; i < session->threads; i++) {
-        int64_t busy_ms = turns_busy_ms(session->turns, i);
+    int64_t now_ms = clock_monotonic_ms(), stuck_ms = INT32_MAX;
+    unsigned threads = atomic_load(&session->threads);
+    for (unsigned i = 0; i < threads; i++) {
+        int64_t since_ms = atomic_load(&session->busy_since_ms[i]);
+        int64_t busy_ms = since_ms ? now_ms - since_ms : 0;
         stuck_ms = busy_ms < stuck_ms ? busy_ms : stuck_ms;
     }
     ret_status->owed = journal_count(session->journal, &ret_status->oldest_s);
-    ret_status->stuck_ms = (uint32_t)stuck_ms;
+    ret_status->stuck_ms = threads ? (uint32_t)stuck_ms : 0;
     ret_status->answered = atomic_load(&session->answered);
 }
 

@@ -25,17 +25,17 @@ struct journal;
 struct fuse_in_header;
 struct fuse_lowlevel_ops;
 
-/* Takes fuse_fd; the journal stays the caller's. `threads` will answer. fuse_req_userdata() yields
- * the session; session_context() yields `context`. */
-_must_use_ int session_new(int fuse_fd, struct journal *journal, unsigned threads,
+/* Takes fuse_fd; the journal stays the caller's. fuse_req_userdata() yields the session;
+ * session_context() yields `context`. */
+_must_use_ int session_new(int fuse_fd, struct journal *journal,
                            const struct fuse_lowlevel_ops *ops, void *context,
                            struct session **ret_session);
 struct session *session_free(struct session *session);
 void *session_context(const struct session *session);
 
-/* Answers what an earlier session left, then requests until the file system is unmounted or
- * session_stop(); returns 0 then. Takes SIGUSR1 for itself. */
-_must_use_ int session_run(struct session *session);
+/* Answers what an earlier session left, then requests with `threads` threads until the file system
+ * is unmounted or session_stop(); returns 0 then. Takes SIGUSR1 for itself. */
+_must_use_ int session_run(struct session *session, unsigned threads);
 /* From any thread: lets session_run() return after the requests under way. */
 void session_stop(struct session *session);
 
@@ -45,10 +45,6 @@ void session_invalidate(struct session *session, uint64_t inode);
 
 /* What the supervisor wants to know (base/room.h). Any thread. */
 void session_status(struct session *session, struct room_alive *ret_status);
-
-/* The answer to the request of the calling thread may take long from here on: another thread reads
- * on behalf of this one (fs/turns.h). */
-void session_take_long(struct session *session);
 
 /* The kernel's number of the request that the calling thread answers now. */
 uint64_t session_current_unique(void);
