@@ -91,6 +91,7 @@ void seal_apply(struct mountfs *fs)
     bounds.list = calloc(SEALS_MAX, sizeof *bounds.list);
     for (int64_t id = -1; bounds.list && seals_next(fs->seals, id, &seal); id = (int64_t)seal.id)
         bounds.list[bounds.count++] = bound_of(fs, &seal);
+    delivery_settle(fs->delivery); /* who was let in before the seal is in the table now */
     delivery_review(fs->delivery, bounds_block, &bounds);
     delivery_settle(fs->delivery);
     delivery_walk(fs->delivery, drop_blocked, &bounds);

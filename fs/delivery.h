@@ -3,11 +3,12 @@
  * reads are answered inside delivery_enter() and delivery_leave(); who takes a right away while
  * files are open does it in this order:
  *   1. makes new decisions refuse (fs/seals.h);
- *   2. delivery_review(): open files that may no longer be read are blocked;
- *   3. delivery_settle(): every answer decided before has reached the kernel;
- *   4. delivery_walk(): drops the kernel's pages of what is blocked; the kernel must ask again, and
- * is refused. Also of what was blocked earlier: whoever did may have been killed before he came to
- *      the pages.
+ *   2. delivery_settle(): every open decided before is noted here;
+ *   3. delivery_review(): open files that may no longer be read are blocked;
+ *   4. delivery_settle(): every read decided before has reached the kernel;
+ *   5. delivery_walk(): drops the kernel's pages of what is blocked; the kernel must ask again, and
+ *      is refused. Also of what was blocked earlier: whoever did may have been killed before he
+ * came to the pages.
  *
  * The kernel keeps one set of pages an inode, whoever reads, so an inode stays blocked for all
  * while one blocked file of it is open.
