@@ -214,9 +214,9 @@ static void test_format_row(void **state)
 {
     (void)state;
     store_close(&store);
-    edit_meta("format", 11, 1, false); /* 2 ^ 1 = format 3 */
+    edit_meta("format", 11, 7, false); /* 3 ^ 7 = format 4 */
     expect_open(-EPROTONOSUPPORT, "newer");
-    edit_meta("format", 11, 1, false);
+    edit_meta("format", 11, 7, false);
     for (size_t at = 0; at < 124; at++) {
         if (at >= 8 && at < 12)
             continue;
