@@ -128,9 +128,12 @@ void cache_apply(struct cache *cache, struct cache_change *changes, size_t count
     if (sound_count == 0)
         return;
     int r = make(cache, sound, sound_count);
+    /* Each admission would wait for kosekifs-keys once more, and the look-ups behind it, too. */
+    bool keyless = r == -EHOSTDOWN || r == -ETIMEDOUT;
     for (size_t i = 0; r < 0 && i < sound_count; i++) {
         /* What is too much for all may be enough for some; each of them gets its own error. */
-        int alone = sound_count > 1 ? make(cache, &sound[i], 1) : r;
+        bool again = sound_count > 1 && !(keyless && sound[i]->kind == CACHE_ADMISSION);
+        int alone = again ? make(cache, &sound[i], 1) : r;
         if (alone < 0)
             sound[i]->result = alone;
     }

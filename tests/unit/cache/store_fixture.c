@@ -17,8 +17,10 @@ static int ring_generate(void *context, const void *aad, size_t aad_size,
                          uint8_t ret_key[AEAD_KEY_SIZE], uint8_t ret_wrapped[CACHE_WRAPPED_SIZE])
 {
     struct ring *ring = context;
-    if (ring->fail_with)
+    if (ring->fail_with) {
+        __atomic_add_fetch(&ring->failed, 1, __ATOMIC_RELAXED);
         return ring->fail_with;
+    }
     int r = random_bytes(ret_key, AEAD_KEY_SIZE);
     if (r == 0)
         r = random_bytes(ret_wrapped, 16);
@@ -37,8 +39,10 @@ static int ring_unwrap(void *context, const void *aad, size_t aad_size,
                        const uint8_t wrapped[CACHE_WRAPPED_SIZE], uint8_t ret_key[AEAD_KEY_SIZE])
 {
     struct ring *ring = context;
-    if (ring->fail_with)
+    if (ring->fail_with) {
+        __atomic_add_fetch(&ring->failed, 1, __ATOMIC_RELAXED);
         return ring->fail_with;
+    }
     __atomic_add_fetch(&ring->unwrapped, 1, __ATOMIC_RELAXED);
     int r = aead_open(ring->master, wrapped, aad, aad_size, wrapped + 16, AEAD_KEY_SIZE, ret_key);
     if (r == -EBADMSG)

@@ -14,6 +14,7 @@ struct ring {
     unsigned generated;
     unsigned unwrapped;
     int fail_with; /* 0, or what every call returns */
+    unsigned failed;
     struct {
         uint8_t key[AEAD_KEY_SIZE];
         uint8_t wrapped[CACHE_WRAPPED_SIZE];

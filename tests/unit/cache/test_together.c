@@ -199,6 +199,27 @@ static void test_no_keys(void **state)
     assert_int_equal(changes[2].result, -ECONNREFUSED);
 }
 
+/* Each question takes as long as kosekifs-keys may take: it is asked once for all of them. */
+static void test_keys_do_not_answer(void **state)
+{
+    static const int failures[] = {-EHOSTDOWN, -ETIMEDOUT};
+    (void)state;
+    store_open(&store);
+    learn_names();
+    for (size_t f = 0; f < sizeof failures / sizeof *failures; f++) {
+        store.ring.fail_with = failures[f];
+        store.ring.failed = 0;
+        for (unsigned i = 0; i < MANY; i += 2) {
+            ask_admission(i, i, NULL);
+            ask_news(i + 1, i + 1, SIZE + 1 + f, "\"v2\"");
+        }
+        cache_apply(store.cache, changes, MANY);
+        for (unsigned i = 0; i < MANY; i++)
+            assert_int_equal(changes[i].result, i % 2 == 0 ? failures[f] : 0);
+        assert_in_range(store.ring.failed, 1, 2); /* the key, and perhaps one of the pool */
+    }
+}
+
 /* --- kill -9 ---------------------------------------------------------------------------------- */
 
 enum { TOGETHER = 5 };
@@ -274,6 +295,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_each_has_its_result, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_as_many_as_fit, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_keys, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_keys_do_not_answer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_all_or_none_after_kill, set_up, tear_down),
     };
     return store_possible() ? cmocka_run_group_tests(tests, NULL, NULL) : 77;
