@@ -60,7 +60,6 @@ struct flight {
     unsigned verify_tries;  /* that ended without a verdict, as far as the document may be why */
     unsigned verify_killed; /* … because somebody else ended the process */
     bool wants_fresh;       /* goes to a process that has seen no other document */
-    unsigned judged_by;     /* which process gave the verdict */
     /* At the link. */
     int64_t queued_ms, sent_ms;
     bool placed;    /* has one of the places there */

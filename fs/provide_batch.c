@@ -133,15 +133,8 @@ static void step_land_item(struct provide *provide, const struct batch_item *ite
                   item->result < 0 ? "the store could not be read or written" : "");
 }
 
-/* True if the store found other bytes than the verdict is about. */
-static bool is_disowned(const struct batch_item *item)
-{
-    return item->flight->kind == FLIGHT_CONTENT && item->result == -EINVAL;
-}
-
 void provide_store_batch(struct provide *provide, struct batch *batch)
 {
-    unsigned count = 0;
     write_batch(provide, batch);
     for (unsigned i = 0; i < batch->count; i++) {
         struct batch_item *item = &batch->items[i];
@@ -150,13 +143,9 @@ void provide_store_batch(struct provide *provide, struct batch *batch)
          * dropped. */
         if (item->replaces)
             provide->listener.withdrawn(provide->listener.context, item->flight->entry.inode);
-        if (is_disowned(item))
-            provide_disown(provide, item->flight);
-        else
-            batch->items[count++] = *item;
     }
     provide_lock(provide);
-    for (unsigned i = 0; i < count; i++)
+    for (unsigned i = 0; i < batch->count; i++)
         step_land_item(provide, &batch->items[i]);
     provide_unlock(provide);
 }

@@ -174,8 +174,6 @@ void step_verify(struct provide *provide);
 /* Drops the connection. Its flight stays with it until it is known how the process ended; `blame`
  * as above. */
 void step_worker_lost(struct worker *worker, const char *blame);
-/* What was accepted are other bytes than those that came. Without the lock; any thread. */
-void provide_disown(struct provide *provide, struct flight *flight);
 /* A new process, without the lock; takes fd. */
 void provide_worker_connected(struct provide *provide, uint32_t index, int fd);
 void provide_on_worker(struct provide *provide, unsigned index); /* without the lock */

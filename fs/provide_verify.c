@@ -190,25 +190,6 @@ static void resolve(struct provide *provide, struct worker *worker, bool killed,
         give_up(provide, flight, reason);
 }
 
-/* As after a process that ended: it may be the document's doing. */
-void provide_disown(struct provide *provide, struct flight *flight)
-{
-    static const char blame[] = "accepted other bytes than it was given";
-    provide->listener.misbehaved(provide->listener.context, ROOM_VERIFY, flight->judged_by, blame);
-    provide_lock(provide);
-    provide->count.accepted--;
-    free(steal_ptr(&flight->verdict));
-    flight->wants_fresh = true;
-    bool again = ++flight->verify_tries < VERIFY_TRIES_MAX;
-    if (again)
-        step_again(provide, flight);
-    provide_unlock(provide);
-    if (again)
-        provide_wake(provide);
-    else
-        give_up(provide, flight, "the verifying process accepted other bytes than it was given");
-}
-
 void provide_worker_ended(struct provide *provide, uint32_t index, int status)
 {
     char reason[VERDICT_TEXT_MAX];
@@ -261,18 +242,14 @@ void provide_worker_deadlines(struct provide *provide, int64_t now_ms)
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
-/* The verdict is about the bytes that were handed over, and about all of them. What is going to be
- * stored is digested there, while it is encrypted: provide_disown(). */
+/* The verdict is about the bytes that were handed over, and about all of them. */
 static bool is_about(const struct provide *provide, const struct flight *flight,
                      const struct verdict *verdict)
 {
     uint8_t digest[SHA256_SIZE];
     _cleanup_mapping_ struct mapping content = {0};
-    if (verdict->document_size != flight->entry.size)
-        return false;
-    if (verdict->indication == VERDICT_TOTAL_PASSED && !flight->anew)
-        return true;
-    return mapping_open(flight->memfd, (size_t)provide->config->body_max, &content) == 0 &&
+    return verdict->document_size == flight->entry.size &&
+           mapping_open(flight->memfd, (size_t)provide->config->body_max, &content) == 0 &&
            content.size == verdict->document_size &&
            sha256(content.data, content.size, digest) == 0 &&
            memory_equal(digest, verdict->document_sha256, SHA256_SIZE);
@@ -302,7 +279,6 @@ static void take_verdict(struct provide *provide, struct worker *worker,
         provide->listener.judged(provide->listener.context, &flight->name, verdict);
     provide_lock(provide);
     worker->flight = NULL;
-    flight->judged_by = (unsigned)(worker - provide->workers);
     step_answered(provide, flight, verdict);
     if (retired)
         step_worker_lost(worker, NULL);

@@ -227,7 +227,7 @@ class Documents(AttackTest):
         signing = self.samples / "signing"
         self.serve_copy("swap.pdf", content=signature.sign(marked, signing / "minister.pem",
                                                            signing / "official.pem"))
-        self.contained("swap", "accepted other bytes", "swap.pdf")
+        self.contained("swap", "the verifying process", "swap.pdf")
 
     def test_writes_to_what_is_sealed(self):
         name = self.serve_attack("write")
