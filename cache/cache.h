@@ -287,9 +287,10 @@ enum cache_damage {
     CACHE_DAMAGE_VERDICT,
     /* What cache_mend() mends: a name that leads nowhere, or to which nothing leads; */
     CACHE_DAMAGE_NAME,
-    CACHE_DAMAGE_SPARE, /* rows or slots that nothing names; */
-    CACHE_DAMAGE_COUNT, /* wrong totals. */
-    CACHE_DAMAGE_TRUST, /* a revocation list or a signer */
+    CACHE_DAMAGE_SPARE,  /* rows or slots that nothing names; */
+    CACHE_DAMAGE_COUNT,  /* wrong totals. */
+    CACHE_DAMAGE_TRUST,  /* a revocation list or a signer */
+    CACHE_DAMAGE_PERIOD, /* where the key of a month is; left alone while content needs it */
     CACHE_DAMAGE_KINDS,
 };
 struct cache_check {

@@ -18,6 +18,12 @@ struct structure {
     uint64_t ages;
     uint8_t *named; /* a bit for each slot */
     uint32_t slot_count;
+    bool keyless; /* the key of content is in a slot that nothing readable names */
+    unsigned period_count;
+    struct period_need {
+        uint32_t period;
+        uint64_t records;
+    } * periods; /* of the entries */
 };
 
 /* A row of the walk; the cursor stands on it. Key and value are void after any change. */
@@ -127,6 +133,28 @@ static int check_its_name(struct structure *structure, const struct walked *walk
     return store_put(structure->cache, structure->transaction, TABLE_NAMES, name, number);
 }
 
+/* Content needs the key of the period. */
+static int note_period(struct structure *structure, uint32_t period)
+{
+    struct period_place place;
+    if (period == 0)
+        return 0;
+    for (unsigned i = 0; i < structure->period_count; i++)
+        if (structure->periods[i].period == period) {
+            structure->periods[i].records++;
+            return 0;
+        }
+    struct period_need *periods =
+        realloc(structure->periods, (structure->period_count + 1) * sizeof *periods);
+    if (!periods)
+        return -ENOMEM;
+    structure->periods = periods;
+    periods[structure->period_count++] = (struct period_need){.period = period, .records = 1};
+    int r = period_get(structure->cache, structure->transaction, period, &place);
+    structure->keyless = structure->keyless || r == -EIO || r == CACHE_MISS;
+    return r == -EIO || r == CACHE_MISS ? 0 : r;
+}
+
 static int check_entry(struct structure *structure, const struct walked *walked)
 {
     struct entry_row row;
@@ -151,7 +179,9 @@ static int check_entry(struct structure *structure, const struct walked *walked)
     found->stored++;
     found->stored_bytes += row.entry.size;
     name_slot(structure, row.place.slot);
-    return structure->mend ? age_add(structure->cache, structure->transaction, &row.entry) : 0;
+    r = note_period(structure, row.place.period);
+    return r == 0 && structure->mend ? age_add(structure->cache, structure->transaction, &row.entry)
+                                     : r;
 }
 
 /* --- rows of entries -------------------------------------------------------------------------- */
@@ -217,8 +247,11 @@ static int check_period(struct structure *structure, const struct walked *walked
                 ? period_get(structure->cache, structure->transaction, be32_get(walked->key.data),
                              &place)
                 : -EIO;
+    /* A copy of the store that is not damaged gives the row back, as long as the slot is there. */
+    if (r == -EIO && structure->mend && structure->keyless)
+        return 0;
     if (r == -EIO)
-        return drop_spare(structure, walked);
+        return drop(structure, walked, CACHE_DAMAGE_PERIOD, NULL);
     if (r == 0)
         name_slot(structure, place.slot);
     return r;
@@ -291,6 +324,8 @@ static int take_back(struct structure *structure, uint32_t slot)
 static int check_slots(struct structure *structure)
 {
     int r = 0;
+    if (structure->mend && structure->keyless) /* any of them may be the one */
+        return 0;
     for (uint32_t slot = 0; r == 0 && slot < structure->slot_count; slot++) {
         if (structure->named[slot / 8] & (1u << (slot % 8)))
             continue;
@@ -379,6 +414,7 @@ int structure_walk(struct cache *cache, MDB_txn *transaction, bool mend,
     if (r == 0)
         r = check_totals(&structure, &counters);
     free(structure.named);
+    free(structure.periods);
     if (r == 0)
         *damages += structure.damages;
     return r;

@@ -224,6 +224,7 @@ static const char *damage_text(enum cache_damage what)
         [CACHE_DAMAGE_SPARE] = "rows or slots that nothing names",
         [CACHE_DAMAGE_COUNT] = "totals",
         [CACHE_DAMAGE_TRUST] = "revocation list or signer: read the lists anew",
+        [CACHE_DAMAGE_PERIOD] = "key of a month: restore the store if a certificate of it is held",
     };
     return texts[what];
 }

@@ -385,6 +385,46 @@ static void test_fsck_finds_every_damage(void **state)
     print_message("%u damages, each found\n", injected);
 }
 
+/* Where the key of a month is cannot be read, and a certificate of it is held: mending leaves the
+ * key, so that the row from an undamaged copy makes it readable again. */
+static void test_mending_leaves_the_key_of_a_held_one(void **state)
+{
+    (void)state;
+    for (unsigned held = 0; held < 2; held++) {
+        uint64_t mended;
+        struct found found = {0};
+        const struct cache_check check = {.context = &found, .damaged = on_damage};
+        struct cache_checked checked;
+        struct certname name = name_number(2);
+        make_store();
+        store_open(&store);
+        assert_int_equal(cache_hold(store.cache, &name, held), 0);
+        store_close(&store);
+        assert_true(damage_row("periods", 0, false));
+        store_open(&store);
+        assert_int_equal(cache_check(store.cache, &check, &checked), 0);
+        assert_int_equal(found.kinds[CACHE_DAMAGE_PERIOD], 1);
+        assert_int_equal(cache_forget(store.cache, &name), held ? -EBUSY : 0);
+        for (unsigned round = 0; round < 2; round++) {
+            assert_int_equal(cache_mend(store.cache, &mended), 0);
+            assert_int_equal(mended > 0, !held && round == 0);
+        }
+        assert_int_equal(damages(store.cache) > 0, held);
+        if (!held) {
+            store.keep_until_s = CACHE_PERIOD_S;
+            assert_int_equal(store_admit(&store, &name, 70000, 2, NULL), 0);
+            store.keep_until_s = 0;
+        }
+        store_close(&store);
+        if (held)
+            assert_true(damage_row("periods", 0, false)); /* the bit is as it was */
+        store_open(&store);
+        assert_int_equal(store_check(&store, &name, 70000, 2), 0);
+        assert_int_equal(damages(store.cache), 0);
+        store_remove(&store);
+    }
+}
+
 int main(void)
 {
     if (!store_possible())
@@ -397,6 +437,7 @@ int main(void)
         cmocka_unit_test(test_copies_mend_one_another),
         cmocka_unit_test(test_rewrap),
         cmocka_unit_test(test_fsck_finds_every_damage),
+        cmocka_unit_test(test_mending_leaves_the_key_of_a_held_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
