@@ -290,6 +290,7 @@ enum cache_damage {
     CACHE_DAMAGE_SPARE,  /* rows or slots that nothing names; */
     CACHE_DAMAGE_COUNT,  /* wrong totals. */
     CACHE_DAMAGE_TRUST,  /* a revocation list or a signer */
+    CACHE_DAMAGE_HIDDEN, /* an older version, not held, whose name leads to a newer: it is erased */
     CACHE_DAMAGE_PERIOD, /* where the key of a month is; left alone while content needs it */
     CACHE_DAMAGE_KINDS,
 };

@@ -98,20 +98,8 @@ static int check_name(struct structure *structure, const struct walked *row)
     return r;
 }
 
-/* Its name leads to another one, which came later: nobody can find it any more. */
-static int drop_hidden(struct structure *structure, const struct walked *walked,
-                       const struct entry_row *row)
-{
-    int r = 0;
-    if (entry_has_content(&row->entry)) {
-        r = period_count(structure->cache, structure->transaction, row->place.period, -1);
-        if (r == -EIO || r == CACHE_MISS) /* the period is damaged, and told of */
-            r = 0;
-    }
-    return r < 0 ? r : store_error(mdb_cursor_del(walked->cursor, 0));
-}
-
-/* *ret_hidden: not to be counted, since it is there no more. */
+/* *ret_hidden: not to be counted, since it is there no more. Nobody can find one whose name leads
+ * to another that came later, so it goes, unless it is held. */
 static int check_its_name(struct structure *structure, const struct walked *walked,
                           const struct entry_row *row, bool *ret_hidden)
 {
@@ -122,15 +110,23 @@ static int check_its_name(struct structure *structure, const struct walked *walk
     int r = store_get(structure->cache, structure->transaction, TABLE_NAMES, name, &found);
     if (r < 0 || (r == 0 && bytes_equal(found, number)))
         return r;
-    tell(structure, CACHE_DAMAGE_NAME, &row->entry.name);
+    bool hidden = r == 0 && entry_of(structure, found, sizeof inode, 0, &other) == 0 &&
+                  strcmp(other.entry.name.text, row->entry.name.text) == 0;
+    if (structure->mend && hidden && row->entry.held)
+        return 0;
+    bool lost = hidden && !row->entry.held && entry_has_content(&row->entry);
+    tell(structure, lost ? CACHE_DAMAGE_HIDDEN : CACHE_DAMAGE_NAME, &row->entry.name);
     if (!structure->mend)
         return 0;
-    if (r == 0 && entry_of(structure, found, sizeof inode, 0, &other) == 0 &&
-        strcmp(other.entry.name.text, row->entry.name.text) == 0) {
-        *ret_hidden = true;
-        return drop_hidden(structure, walked, row);
+    if (!hidden)
+        return store_put(structure->cache, structure->transaction, TABLE_NAMES, name, number);
+    *ret_hidden = true;
+    if (lost) {
+        r = period_count(structure->cache, structure->transaction, row->place.period, -1);
+        if (r < 0)
+            return r;
     }
-    return store_put(structure->cache, structure->transaction, TABLE_NAMES, name, number);
+    return store_error(mdb_cursor_del(walked->cursor, 0));
 }
 
 /* Content needs the key of the period. */

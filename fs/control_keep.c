@@ -200,6 +200,11 @@ struct json *control_rotate_key(const struct control_call *call, bool *ret_later
 
 /* --- fsck ------------------------------------------------------------------------------------- */
 
+struct fsck_lost {
+    struct certname name;
+    bool hidden; /* not what the name leads to: cache_mend() erases it */
+};
+
 struct fsck {
     struct chore chore;
     struct store_task task; /* repairs, on the store thread */
@@ -208,7 +213,7 @@ struct fsck {
     bool mended, at_next_start; /* names, spare rows and totals */
     size_t told;
     struct json *damage; /* rows */
-    struct certname *lost;
+    struct fsck_lost *lost;
     size_t lost_count;
     struct cache_checked checked;
 };
@@ -224,6 +229,7 @@ static const char *damage_text(enum cache_damage what)
         [CACHE_DAMAGE_SPARE] = "rows or slots that nothing names",
         [CACHE_DAMAGE_COUNT] = "totals",
         [CACHE_DAMAGE_TRUST] = "revocation list or signer: read the lists anew",
+        [CACHE_DAMAGE_HIDDEN] = "older content that its name does not lead to: --repair erases it",
         [CACHE_DAMAGE_PERIOD] = "key of a month: restore the store if a certificate of it is held",
     };
     return texts[what];
@@ -232,13 +238,14 @@ static const char *damage_text(enum cache_damage what)
 static void on_damage(void *context, enum cache_damage what, const struct certname *name)
 {
     struct fsck *fsck = context;
-    bool lost = name && what <= CACHE_DAMAGE_VERDICT;
+    bool lost = name && (what <= CACHE_DAMAGE_VERDICT || what == CACHE_DAMAGE_HIDDEN);
     fsck->structure = fsck->structure || what >= CACHE_DAMAGE_NAME || what == CACHE_DAMAGE_ENTRY;
     if (fsck->told == DAMAGE_TOLD_MAX)
         return;
     fsck->told++;
     if (lost)
-        fsck->lost[fsck->lost_count++] = *name;
+        fsck->lost[fsck->lost_count++] =
+            (struct fsck_lost){.name = *name, .hidden = what == CACHE_DAMAGE_HIDDEN};
     struct json *row = json_object_new();
     if (row && json_set_text(row, "name", name ? name->text : "-") == 0 &&
         json_set_text(row, "what", damage_text(what)) == 0) {
@@ -294,25 +301,30 @@ static void fsck_end(struct fsck *fsck, int error)
 }
 
 /* What is damaged is forgotten: it can be fetched again then. */
+static int fsck_forget(struct fsck *fsck, struct cache *cache, const struct fsck_lost *lost)
+{
+    const struct certname *name = &lost->name;
+    struct cache_entry entry = {0};
+    uint32_t inode;
+    if (!lost->hidden && cache_find(cache, name, &entry) == 0 && entry.held)
+        return 0; /* what is under hold is not destroyed, however damaged */
+    int error = control_work_record(&fsck->work, AUDIT_PURGE, name->text, "damaged", 0, NULL, NULL);
+    if (error < 0 || lost->hidden)
+        return error < 0 ? error : 0;
+    bool found = cache_find_number(cache, name, &inode) == 0;
+    error = cache_forget(cache, name);
+    if (found)
+        mountfs_withdraw(fsck->work.fs, inode);
+    /* -EIO: its name is what is damaged, and mended after. */
+    return error > 0 || error == -EIO ? 0 : error;
+}
+
 static void fsck_repair(struct store_task *task, struct cache *cache)
 {
     struct fsck *fsck = (struct fsck *)((char *)task - offsetof(struct fsck, task));
     int error = 0;
-    for (size_t i = 0; error == 0 && i < fsck->lost_count; i++) {
-        const struct certname *name = &fsck->lost[i];
-        struct cache_entry entry = {0};
-        if (cache_find(cache, name, &entry) == 0 && entry.held)
-            continue; /* what is under hold is not destroyed, however damaged */
-        uint32_t inode;
-        bool found = cache_find_number(cache, name, &inode) == 0;
-        error = control_work_record(&fsck->work, AUDIT_PURGE, name->text, "damaged", 0, NULL, NULL);
-        if (error >= 0)
-            error = cache_forget(cache, name);
-        if (found)
-            mountfs_withdraw(fsck->work.fs, inode);
-        /* -EIO: its name is what is damaged, and mended below. */
-        error = error > 0 || error == -EIO ? 0 : error;
-    }
+    for (size_t i = 0; error == 0 && i < fsck->lost_count; i++)
+        error = fsck_forget(fsck, cache, &fsck->lost[i]);
     if (error == 0 && fsck->structure) {
         uint64_t mended = 0;
         error = cache_mend(cache, &mended);

@@ -425,6 +425,44 @@ static void test_mending_leaves_the_key_of_a_held_one(void **state)
     }
 }
 
+/* A name leads to another certificate of that name, which came later. */
+static void test_mending_leaves_a_hidden_one_that_is_held(void **state)
+{
+    (void)state;
+    for (unsigned held = 0; held < 2; held++) {
+        uint64_t mended;
+        struct found found = {0};
+        const struct cache_check check = {.context = &found, .damaged = on_damage};
+        struct cache_checked checked;
+        struct cache_entry entry;
+        struct certname name = name_number(2);
+        uint8_t byte;
+        size_t got;
+        make_store();
+        store_open(&store);
+        assert_int_equal(cache_find(store.cache, &name, &entry), 0);
+        assert_int_equal(cache_hold(store.cache, &name, held), 0);
+        store_close(&store);
+        assert_true(damage_row("names", 2, true));
+        store_open(&store);
+        assert_int_equal(store_admit(&store, &name, 5000, 7, NULL), 0);
+        assert_int_equal(cache_check(store.cache, &check, &checked), 0);
+        assert_int_equal(found.kinds[CACHE_DAMAGE_HIDDEN], !held);
+        assert_int_equal(found.kinds[CACHE_DAMAGE_NAME], held);
+        for (unsigned round = 0; round < 2; round++) {
+            assert_int_equal(cache_mend(store.cache, &mended), 0);
+            assert_int_equal(mended > 0, !held && round == 0);
+        }
+        assert_int_equal(damages(store.cache) > 0, held);
+        assert_int_equal(cache_read(store.cache, entry.inode, 0, &byte, 1, &got),
+                         held ? 0 : CACHE_MISS);
+        assert_int_equal(store_check(&store, &name, 5000, 7), 0);
+        store_reopen(&store);
+        assert_int_equal(store_keyed_slots(&store), 4 + held);
+        store_remove(&store);
+    }
+}
+
 int main(void)
 {
     if (!store_possible())
@@ -438,6 +476,7 @@ int main(void)
         cmocka_unit_test(test_rewrap),
         cmocka_unit_test(test_fsck_finds_every_damage),
         cmocka_unit_test(test_mending_leaves_the_key_of_a_held_one),
+        cmocka_unit_test(test_mending_leaves_a_hidden_one_that_is_held),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
