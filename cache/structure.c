@@ -121,11 +121,6 @@ static int check_its_name(struct structure *structure, const struct walked *walk
     if (!hidden)
         return store_put(structure->cache, structure->transaction, TABLE_NAMES, name, number);
     *ret_hidden = true;
-    if (lost) {
-        r = period_count(structure->cache, structure->transaction, row->place.period, -1);
-        if (r < 0)
-            return r;
-    }
     return store_error(mdb_cursor_del(walked->cursor, 0));
 }
 
@@ -236,6 +231,23 @@ static int check_erasure(struct structure *structure, const struct walked *walke
     return 0;
 }
 
+/* A count that is too high would keep the key for ever: that of an entry which was damaged and went
+ * is in it still. */
+static int check_need(struct structure *structure, uint32_t period, struct period_place *place)
+{
+    uint64_t records = 0;
+    for (unsigned i = 0; i < structure->period_count; i++)
+        if (structure->periods[i].period == period)
+            records = structure->periods[i].records;
+    if (place->records == records)
+        return 0;
+    tell(structure, CACHE_DAMAGE_COUNT, NULL);
+    if (!structure->mend)
+        return 0;
+    place->records = records;
+    return period_put(structure->cache, structure->transaction, period, place);
+}
+
 static int check_period(struct structure *structure, const struct walked *walked)
 {
     struct period_place place;
@@ -248,9 +260,10 @@ static int check_period(struct structure *structure, const struct walked *walked
         return 0;
     if (r == -EIO)
         return drop(structure, walked, CACHE_DAMAGE_PERIOD, NULL);
-    if (r == 0)
-        name_slot(structure, place.slot);
-    return r;
+    if (r != 0)
+        return r;
+    name_slot(structure, place.slot);
+    return check_need(structure, be32_get(walked->key.data), &place);
 }
 
 static int check_partial(struct structure *structure, const struct walked *walked)

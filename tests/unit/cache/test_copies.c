@@ -463,6 +463,39 @@ static void test_mending_leaves_a_hidden_one_that_is_held(void **state)
     }
 }
 
+/* The entry of a certificate was damaged and went: the key of its month does not wait for it. */
+static void test_mending_counts_what_needs_a_key(void **state)
+{
+    (void)state;
+    for (unsigned forgotten = 0; forgotten < 2; forgotten++) {
+        uint64_t mended;
+        unsigned ended = 0;
+        struct certname name = name_number(2), other = name_number(3);
+        make_store();
+        store_open(&store);
+        store.keep_until_s = CACHE_PERIOD_S;
+        assert_int_equal(store_admit(&store, &other, 70000, 3, NULL), 0);
+        store.keep_until_s = 0;
+        store_close(&store);
+        assert_true(damage_row("entries", 2, false));
+        store_open(&store);
+        if (forgotten)
+            assert_int_equal(cache_forget(store.cache, &name), 0);
+        assert_int_equal(cache_mend(store.cache, &mended), 0);
+        assert_int_equal(damages(store.cache), 0);
+        assert_int_equal(cache_upkeep(store.cache, 9 * CACHE_PERIOD_S, &ended), 0);
+        assert_int_equal(ended, 0); /* another needs it */
+        assert_int_equal(store_check(&store, &other, 70000, 3), 0);
+        assert_int_equal(cache_purge(store.cache, &other), 0);
+        assert_int_equal(cache_upkeep(store.cache, 9 * CACHE_PERIOD_S, &ended), 0);
+        assert_int_equal(ended, 1);
+        store_reopen(&store);
+        assert_int_equal(store_keyed_slots(&store), 2);
+        assert_int_equal(damages(store.cache), 0);
+        store_remove(&store);
+    }
+}
+
 int main(void)
 {
     if (!store_possible())
@@ -477,6 +510,7 @@ int main(void)
         cmocka_unit_test(test_fsck_finds_every_damage),
         cmocka_unit_test(test_mending_leaves_the_key_of_a_held_one),
         cmocka_unit_test(test_mending_leaves_a_hidden_one_that_is_held),
+        cmocka_unit_test(test_mending_counts_what_needs_a_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
