@@ -19,11 +19,14 @@ struct rebuild {
     struct counters counters;
     uint8_t *named; /* a bit for each slot that something names */
     uint32_t slot_count;
-    uint32_t next; /* inode to go on from */
+    uint32_t next;   /* inode to go on from */
+    bool unreadable; /* some row of a period */
+    bool keyless;    /* content needs the key that such a row names: no slot is given anew */
     unsigned period_count;
     struct period_seen {
         uint32_t period;
-        bool keyed; /* its key is still there */
+        bool readable; /* its row */
+        bool keyed;    /* its key is still there */
         struct period_place place;
     } periods[PERIODS_MAX];
 };
@@ -121,8 +124,11 @@ static int take_content(struct rebuild *rebuild, MDB_txn *transaction, struct en
     int r = slot_holds(cache, row->place.slot, row->place.generation, &holds);
     if (r < 0)
         return r;
-    if (!holds || (row->place.period != 0 && (!period || !period->keyed)))
+    bool keyless = row->place.period != 0 && (!period || !period->keyed);
+    bool waits = keyless && rebuild->unreadable && (!period || !period->readable);
+    if (!holds || (keyless && !waits))
         return drop_content(rebuild, transaction, row);
+    rebuild->keyless = rebuild->keyless || waits;
     r = put_header(cache, transaction, row);
     if (r < 0)
         return r;
@@ -270,13 +276,14 @@ static int mark_row(struct rebuild *rebuild, MDB_txn *transaction, enum table ta
     if (r != 0 && r != -EIO)
         return r;
     seen->period = number;
-    bool readable = r == 0;
-    r = readable
+    seen->readable = r == 0;
+    rebuild->unreadable = rebuild->unreadable || !seen->readable;
+    r = seen->readable
             ? slot_holds(rebuild->cache, seen->place.slot, seen->place.generation, &seen->keyed)
             : 0;
     if (r < 0)
         return r;
-    seen->keyed = readable && seen->keyed;
+    seen->keyed = seen->readable && seen->keyed;
     seen->place.records = 0;
     if (seen->keyed)
         mark(rebuild, seen->place.slot);
@@ -306,6 +313,8 @@ static int mark_table(struct rebuild *rebuild, enum table table)
 static int put_unused(struct rebuild *rebuild)
 {
     struct cache *cache = rebuild->cache;
+    if (rebuild->keyless)
+        return 0;
     for (uint32_t slot = 0; slot < rebuild->slot_count;) {
         _cleanup_transaction_ MDB_txn *transaction = NULL;
         int r = store_begin(cache, 0, &transaction);
@@ -369,6 +378,8 @@ static int end(struct rebuild *rebuild, bool gap)
     for (unsigned i = 0; r == 0 && i < rebuild->period_count; i++) {
         const struct period_seen *seen = &rebuild->periods[i];
         struct number_key key = number_key(seen->period);
+        if (!seen->readable && rebuild->keyless)
+            continue;
         r = seen->keyed ? period_put(cache, transaction, seen->period, &seen->place)
                         : store_delete(cache, transaction, TABLE_PERIODS,
                                        bytes_of(key.bytes, sizeof key.bytes));

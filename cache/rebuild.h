@@ -2,7 +2,8 @@
  * All tables that follow from the others, made anew: names, ages, unused slots, counts. Done at the
  * start when somebody asked for it: after an upgrade of the format, a restore, the switch to a
  * replica, or when a newer copy of the keys showed that records are older than their erasure.
- * Content whose key is gone is dropped; an entry that is damaged is lost and goes.
+ * Content whose key is gone is dropped; an entry that is damaged is lost and goes. Where only the
+ * row that says where a month's key is cannot be read, content and keys stay as they are.
  *
  * The wish is a row of its own, deleted with the last step, so a crash repeats it from the start.
  *
