@@ -292,6 +292,7 @@ enum cache_damage {
     CACHE_DAMAGE_TRUST,  /* a revocation list or a signer */
     CACHE_DAMAGE_HIDDEN, /* an older version, not held, whose name leads to a newer: it is erased */
     CACHE_DAMAGE_PERIOD, /* where the key of a month is; left alone while content needs it */
+    CACHE_DAMAGE_ERASURE, /* one that is under way; the store would not open again */
     CACHE_DAMAGE_KINDS,
 };
 struct cache_check {
@@ -309,7 +310,8 @@ _must_use_ int cache_check(struct cache *cache, const struct cache_check *check,
 /*
  * Mends names, spare rows and totals beside the readers; damaged entries are forgotten. One
  * transaction, so those who write wait: some seconds for a million certificates. CACHE_PENDING: the
- * totals cannot be read, and all is made anew at the next start (cache/rebuild.h).
+ * totals cannot be read, and all is made anew at the next start (cache/rebuild.h). -EIO: an erasure
+ * cannot be finished, and no start would come further.
  */
 _must_use_ int cache_mend(struct cache *cache, uint64_t *ret_mended);
 /* The next start makes all of these anew. */

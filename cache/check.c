@@ -175,8 +175,9 @@ int cache_mend(struct cache *cache, uint64_t *ret_mended)
     int r = erasure_finish(cache);
     if (r == 0 && cache->erasures_pending)
         r = -ENOSPC;
-    if (r == 0)
-        r = mend(cache, ret_mended);
+    if (r < 0)
+        return r;
+    r = mend(cache, ret_mended);
     if (r == 0)
         r = erasure_finish(cache);
     /* Not these rows alone: they are made anew from all others, before anybody reads. */

@@ -72,6 +72,21 @@ static int entry_of(const struct structure *structure, struct bytes key, size_t 
     return entry_get(structure->cache, structure->transaction, be32_get(key.data + at), ret_row);
 }
 
+/* Of rows that are told of only, since they are left to whoever keeps them. */
+static int check_sealed(struct structure *structure, enum table table, enum cache_damage what,
+                        const struct walked *walked)
+{
+    size_t size;
+    _cleanup_free_ uint8_t *plain = malloc(walked->value.size + 1);
+    if (!plain)
+        return -ENOMEM;
+    int r = row_get(structure->cache, structure->transaction, table, walked->key, plain,
+                    walked->value.size, &size);
+    if (r == -EIO || r == -EINVAL)
+        tell(structure, what, NULL);
+    return r == -EIO || r == -EINVAL ? 0 : r;
+}
+
 /* --- names and entries ------------------------------------------------------------------------ */
 
 static bool parse_name(struct bytes key, struct certname *ret_name)
@@ -228,7 +243,7 @@ static int check_erasure(struct structure *structure, const struct walked *walke
     if (walked->key.size != sizeof(struct number_key))
         return drop_spare(structure, walked);
     name_slot(structure, be32_get(walked->key.data));
-    return 0;
+    return check_sealed(structure, TABLE_ERASURES, CACHE_DAMAGE_ERASURE, walked);
 }
 
 /* A count that is too high would keep the key for ever: that of an entry which was damaged and went
@@ -294,28 +309,14 @@ static int check_unused(struct structure *structure, const struct walked *walked
 
 /* --- trust ------------------------------------------------------------------------------------ */
 
-/* Left to whoever keeps them: the lists are read anew. */
-static int check_sealed(struct structure *structure, enum table table, const struct walked *walked)
-{
-    size_t size;
-    _cleanup_free_ uint8_t *plain = malloc(walked->value.size + 1);
-    if (!plain)
-        return -ENOMEM;
-    int r = row_get(structure->cache, structure->transaction, table, walked->key, plain,
-                    walked->value.size, &size);
-    if (r == -EIO || r == -EINVAL)
-        tell(structure, CACHE_DAMAGE_TRUST, NULL);
-    return r == -EIO || r == -EINVAL ? 0 : r;
-}
-
 static int check_list(struct structure *structure, const struct walked *walked)
 {
-    return check_sealed(structure, TABLE_LISTS, walked);
+    return check_sealed(structure, TABLE_LISTS, CACHE_DAMAGE_TRUST, walked);
 }
 
 static int check_signer(struct structure *structure, const struct walked *walked)
 {
-    return check_sealed(structure, TABLE_SIGNERS, walked);
+    return check_sealed(structure, TABLE_SIGNERS, CACHE_DAMAGE_TRUST, walked);
 }
 
 /* --- the whole -------------------------------------------------------------------------------- */

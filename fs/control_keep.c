@@ -231,6 +231,7 @@ static const char *damage_text(enum cache_damage what)
         [CACHE_DAMAGE_TRUST] = "revocation list or signer: read the lists anew",
         [CACHE_DAMAGE_HIDDEN] = "older content that its name does not lead to: --repair erases it",
         [CACHE_DAMAGE_PERIOD] = "key of a month: restore the store if a certificate of it is held",
+        [CACHE_DAMAGE_ERASURE] = "unfinished erasure: do not restart, switch or restore",
     };
     return texts[what];
 }

@@ -9,6 +9,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <cmocka.h>
 
@@ -498,6 +499,56 @@ static void test_mending_counts_what_needs_a_key(void **state)
     }
 }
 
+/* Another process, since this one has the store open. */
+static void put_unreadable_erasure(void)
+{
+    pid_t child = fork();
+    int status;
+    assert_true(child >= 0);
+    if (child == 0) {
+        MDB_env *environment;
+        MDB_txn *transaction;
+        MDB_dbi table;
+        uint8_t slot[4] = {0, 0, 0, 1}, noise[52] = {0};
+        MDB_val key = {sizeof slot, slot}, value = {sizeof noise, noise};
+        bool put = mdb_env_create(&environment) == 0 &&
+                   mdb_env_set_mapsize(environment, (size_t)1 << 30) == 0 &&
+                   mdb_env_set_maxdbs(environment, 16) == 0 &&
+                   mdb_env_open(environment, store.path, 0, 0600) == 0 &&
+                   mdb_txn_begin(environment, NULL, 0, &transaction) == 0 &&
+                   mdb_dbi_open(transaction, "erasures", 0, &table) == 0 &&
+                   mdb_put(transaction, table, &key, &value, 0) == 0 &&
+                   mdb_txn_commit(transaction) == 0;
+        _exit(put ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+/* No restart is asked for that would end in a store which does not open. */
+static void test_an_unreadable_erasure_is_told_of(void **state)
+{
+    (void)state;
+    uint64_t mended;
+    struct found found = {0};
+    const struct cache_check check = {.context = &found, .damaged = on_damage};
+    struct cache_checked checked;
+    char message[256];
+    make_store();
+    store_open(&store);
+    put_unreadable_erasure();
+    assert_int_equal(cache_check(store.cache, &check, &checked), 0);
+    assert_int_equal(found.kinds[CACHE_DAMAGE_ERASURE], 1);
+    assert_int_equal(cache_mend(store.cache, &mended), -EIO);
+    for (unsigned i = 0; i < 3; i++) {
+        struct certname name = name_number(i);
+        assert_int_equal(store_check(&store, &name, 70000, i), 0);
+    }
+    store_close(&store);
+    assert_int_equal(store_try_open(&store, message), -EBADMSG);
+    store_remove(&store);
+}
+
 int main(void)
 {
     if (!store_possible())
@@ -513,6 +564,7 @@ int main(void)
         cmocka_unit_test(test_mending_leaves_the_key_of_a_held_one),
         cmocka_unit_test(test_mending_leaves_a_hidden_one_that_is_held),
         cmocka_unit_test(test_mending_counts_what_needs_a_key),
+        cmocka_unit_test(test_an_unreadable_erasure_is_told_of),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
