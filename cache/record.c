@@ -67,6 +67,8 @@ bool record_row_unverified_name(struct bytes row, struct certname *ret_name)
         return false;
     size_t size = row.size - RECORD_HEADER_SIZE;
     memcpy(name.text, row.data + RECORD_HEADER_SIZE, size);
+    if (!certname_valid(&name))
+        return false;
     *ret_name = name;
     return true;
 }

@@ -68,7 +68,7 @@ size_t record_row(const struct record *record, const uint8_t header[RECORD_HEADE
                   uint8_t ret_row[RECORD_ROW_MAX]);
 bool record_row_is(struct bytes row, const struct record *record,
                    const uint8_t header[RECORD_HEADER_SIZE]);
-/* False: none is there, or none that could be. It may be that of another certificate. */
+/* False: none is there, or none that could be a name. It may be that of another certificate. */
 bool record_row_unverified_name(struct bytes row, struct certname *ret_name);
 
 /* Of a header that may be damaged. */

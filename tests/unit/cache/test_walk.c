@@ -31,6 +31,7 @@ struct listing {
 static bool wanted(void *context, const struct certname *name)
 {
     struct listing *listing = context;
+    assert_true(certname_valid(name));
     return !listing->unwanted || strcmp(name->text, listing->unwanted) != 0;
 }
 
@@ -215,7 +216,7 @@ static void test_limits(void **state)
 }
 
 /* Writes another name behind the header of a record. */
-static void rename_record(uint32_t inode, const char *name)
+static void rename_record(uint32_t inode, const char *name, size_t size)
 {
     MDB_env *environment;
     MDB_txn *transaction;
@@ -232,8 +233,8 @@ static void rename_record(uint32_t inode, const char *name)
     assert_int_equal(mdb_dbi_open(transaction, "records", 0, &records), 0);
     assert_int_equal(mdb_get(transaction, records, &key, &value), 0);
     memcpy(row, value.mv_data, 96);
-    memcpy(row + 96, name, strlen(name));
-    value = (MDB_val){.mv_size = 96 + strlen(name), .mv_data = row};
+    memcpy(row + 96, name, size);
+    value = (MDB_val){.mv_size = 96 + size, .mv_data = row};
     assert_int_equal(mdb_put(transaction, records, &key, &value, 0), 0);
     assert_int_equal(mdb_txn_commit(transaction), 0);
     mdb_env_close(environment);
@@ -245,15 +246,31 @@ static void test_false_names(void **state)
 {
     (void)state;
     static struct listing listing;
-    static const char *const names[] = {"", "x", ".pdf", "Z1.pdf", "c1.pdf", "a/b.pdf", "c2.pdf"};
-    char long_name[101];
-    memset(long_name, 'x', 100);
-    long_name[100] = '\0';
-    for (size_t i = 0; i <= sizeof names / sizeof *names; i++) {
-        const char *name = i < sizeof names / sizeof *names ? names[i] : long_name;
-        rename_record(CACHE_INODE_FIRST + 2, name);
+    char long_id[CERTNAME_MAX + 1] = "", long_row[101] = "";
+    memset(long_id, 'x', CERTNAME_MAX);
+    memset(long_row, 'x', 100);
+    const struct {
+        const char *text;
+        size_t size;
+    } names[] = {{"", 0},
+                 {"x", 1},
+                 {".pdf", 4},
+                 {"Z1.pdf", 6},
+                 {"c1.pdf", 6},
+                 {"a/b.pdf", 7},
+                 {"\0\0\0\0\0\0", 6},
+                 {"\0c2.pdf", 7},
+                 {"c2\0.pdf", 7},
+                 {"c2.pdf\0x", 8},
+                 {"c2.pd", 5},
+                 {"c2.txt", 6},
+                 {long_id, CERTNAME_MAX},
+                 {long_row, 100},
+                 {"c2.pdf", 6}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        rename_record(CACHE_INODE_FIRST + 2, names[i].text, names[i].size);
         listing = (struct listing){0};
-        bool is = strcmp(name, "c2.pdf") == 0;
+        bool is = names[i].size == 6 && memcmp(names[i].text, "c2.pdf", 6) == 0;
         for (int round = 0; round < 3; round++) {
             walk_all(&listing, 1);
             assert_int_equal(listing.count, COUNT);
@@ -267,7 +284,6 @@ static void test_false_names(void **state)
         struct certname real = name_number(2);
         assert_int_equal(store_check(&store, &real, 100, 2), is || i == 0 ? 0 : -EIO);
     }
-    rename_record(CACHE_INODE_FIRST + 2, "c2.pdf");
 }
 
 int main(void)
