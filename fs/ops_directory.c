@@ -151,8 +151,8 @@ static int find_few(struct mountfs *fs, const struct access_reach *reach, uint32
     return 0;
 }
 
-static void add_of_few(struct listing *listing, uint32_t cursor, const uint32_t *inodes,
-                       size_t count)
+static int add_of_few(struct listing *listing, uint32_t cursor, const uint32_t *inodes,
+                      size_t count)
 {
     struct mountfs *fs = ops_fs(listing->request);
     for (size_t i = 0; i < count; i++) {
@@ -160,12 +160,16 @@ static void add_of_few(struct listing *listing, uint32_t cursor, const uint32_t 
         if (inodes[i] <= cursor) /* told before, or twice within reach */
             continue;
         cursor = inodes[i];
-        /* A damaged entry is passed over: a listing never fails because of one certificate. */
-        if (cache_find_inode(fs->cache, cursor, &entry) == 0 && entry.state == CACHE_STORED &&
-            wanted(listing, &entry.name) && shown(listing, &entry) &&
-            !add_certificate(listing, cursor, &entry.name, &entry))
-            return;
+        /* A damaged entry is passed over: a listing never fails because of one certificate. But
+         * what cannot be asked for now is not told as if it were not there. */
+        int error = cache_find_inode(fs->cache, cursor, &entry);
+        if (error < 0 && error != -EIO)
+            return error;
+        if (error == 0 && entry.state == CACHE_STORED && wanted(listing, &entry.name) &&
+            shown(listing, &entry) && !add_certificate(listing, cursor, &entry.name, &entry))
+            return 0;
     }
+    return 0;
 }
 
 /* An entry costs a decryption, a name does not: who may list little asks for little. */
@@ -183,7 +187,7 @@ static int add_certificates(struct listing *listing, struct caller *caller, off_
     if (error == 0 && (reach.all || count == FEW))
         error = add_of_all(listing, cursor);
     else if (error == 0)
-        add_of_few(listing, cursor, inodes, count);
+        error = add_of_few(listing, cursor, inodes, count);
     access_listing_end(&listing->access);
     return error;
 }
