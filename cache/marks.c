@@ -3,6 +3,7 @@
 
 #include "cache/cache.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 enum {
@@ -16,7 +17,9 @@ struct page {
 };
 
 struct marks {
+    pthread_mutex_t lock; /* of who changes the standing */
     atomic_ullong standing;
+    atomic_ullong cleared; /* the standing since which no mark of another is left */
     _Atomic(struct page *) pages[PAGE_COUNT];
 };
 
@@ -25,6 +28,11 @@ int marks_new(struct marks **ret_marks)
     struct marks *marks = calloc(1, sizeof *marks);
     if (!marks)
         return -ENOMEM;
+    int error = pthread_mutex_init(&marks->lock, NULL);
+    if (error != 0) {
+        free(marks);
+        return -error;
+    }
     *ret_marks = marks;
     return 0;
 }
@@ -34,6 +42,7 @@ struct marks *marks_free(struct marks *marks)
     if (marks) {
         for (size_t i = 0; i < PAGE_COUNT; i++)
             free(atomic_load(&marks->pages[i]));
+        pthread_mutex_destroy(&marks->lock);
         free(marks);
     }
     return NULL;
@@ -49,11 +58,18 @@ void marks_clear_all(struct marks *marks)
 }
 
 /* The number first: who set a mark under the old one either finds another number, or set it before
- * all are taken away. */
+ * all are taken away. Nobody goes on under the new one before that is done. */
 void marks_begin(struct marks *marks, uint64_t standing)
 {
-    if (atomic_exchange(&marks->standing, standing) != standing)
+    if (atomic_load(&marks->cleared) == standing && marks_keep(marks, standing))
+        return;
+    pthread_mutex_lock(&marks->lock);
+    if (!marks_keep(marks, standing)) {
+        atomic_store(&marks->standing, standing);
         marks_clear_all(marks);
+        atomic_store(&marks->cleared, standing);
+    }
+    pthread_mutex_unlock(&marks->lock);
 }
 
 bool marks_keep(const struct marks *marks, uint64_t standing)

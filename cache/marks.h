@@ -6,8 +6,8 @@
  * longer hold for unchanged entries; under another standing none is set. What is committed takes
  * away the marks of the entries that it changed: see cache/store.h.
  *
- * Thread rule: any thread, no lock. A mark set by who found out under an older standing is taken
- * away again by himself (marks_keep()).
+ * Thread rule: any thread; only marks_begin() waits, for who takes the marks away. A mark set by
+ * who found out under an older standing is taken away again by himself (marks_keep()).
  */
 #ifndef CACHE_MARKS_H
 #define CACHE_MARKS_H
@@ -22,7 +22,7 @@ struct marks;
 _must_use_ int marks_new(struct marks **ret_marks);
 struct marks *marks_free(struct marks *marks);
 
-/* From now on marks are under this standing. */
+/* From now on marks are under this standing, and none is left of another. */
 void marks_begin(struct marks *marks, uint64_t standing);
 /* False if the standing is another by now: what was set since marks_begin() has to go again. */
 bool marks_keep(const struct marks *marks, uint64_t standing);
