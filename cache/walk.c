@@ -14,23 +14,28 @@ struct walking {
     size_t names, entries; /* looked at */
     bool full;
     size_t marked_count;
-    uint32_t marked[CACHE_WALK_ENTRIES_MAX]; /* by this walk */
+    uint32_t marked[CACHE_WALK_ENTRIES_MAX]; /* when the walk is over */
 };
 
-static void mark(struct walking *walking, uint32_t inode)
+/* Whether what was read is still so. */
+static bool holds(const struct walking *walking)
 {
-    marks_set(walking->cache->marks, inode);
-    walking->marked[walking->marked_count++] = inode;
+    uint64_t newest;
+    return store_newest(walking->cache, &newest) == 0 &&
+           newest == mdb_txn_id(walking->transaction) &&
+           marks_keep(walking->cache->marks, walking->walk->standing);
 }
 
 /* Whoever commits takes marks away after the commit: what was read before it and marked after that
- * has to go here. */
-static void settle_marks(struct walking *walking)
+ * has to go here. Nothing is marked while the walk lasts: others would list by it. */
+static void settle_marks(const struct walking *walking)
 {
     struct marks *marks = walking->cache->marks;
-    uint64_t newest;
-    if (store_newest(walking->cache, &newest) == 0 && newest == mdb_txn_id(walking->transaction) &&
-        marks_keep(marks, walking->walk->standing))
+    if (!holds(walking))
+        return;
+    for (size_t i = 0; i < walking->marked_count; i++)
+        marks_set(marks, walking->marked[i]);
+    if (holds(walking))
         return;
     for (size_t i = 0; i < walking->marked_count; i++)
         marks_clear(marks, walking->marked[i]);
@@ -52,7 +57,7 @@ static int look_at_entry(struct walking *walking, uint32_t inode, const struct c
         !walk->shown(walk->context, entry))
         return 0;
     if (same)
-        mark(walking, inode);
+        walking->marked[walking->marked_count++] = inode;
     walking->full = !walk->add(walk->context, inode, &entry->name, entry);
     return 0;
 }

@@ -5,6 +5,7 @@
 #include "store_fixture.h"
 
 #include <lmdb.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 
@@ -19,7 +20,9 @@ struct listing {
     const char *unwanted; /* a name */
     const char *hidden;   /* the name of an entry that is not shown */
     size_t room;
-    size_t asked; /* entries */
+    size_t asked;     /* entries */
+    const char *amid; /* when this entry is asked for, another thread does that: */
+    void *(*act)(void *argument);
     size_t count;
     struct {
         uint32_t inode;
@@ -39,6 +42,11 @@ static bool shown(void *context, const struct cache_entry *entry)
 {
     struct listing *listing = context;
     listing->asked++;
+    if (listing->amid && strcmp(entry->name.text, listing->amid) == 0) {
+        pthread_t thread;
+        assert_int_equal(pthread_create(&thread, NULL, listing->act, listing), 0);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+    }
     return !listing->hidden || strcmp(entry->name.text, listing->hidden) != 0;
 }
 
@@ -142,24 +150,29 @@ static void test_asked_once(void **state)
     assert_int_equal(walk_all(&listing, 3), COUNT);
 }
 
+static void revise(unsigned number, enum verdict_indication indication)
+{
+    static struct verdict verdict;
+    struct certname name = name_number(number);
+    uint8_t content[100];
+    content_fill(content, sizeof content, number);
+    verdict_for(&verdict, content, sizeof content);
+    verdict.indication = (uint8_t)indication;
+    assert_int_equal(cache_revise(store.cache, &name, &verdict), 0);
+}
+
 static void test_changes_are_seen(void **state)
 {
     (void)state;
     static struct listing listing;
-    static struct verdict verdict;
     struct certname name = name_number(5), late = name_of("late.xml");
     struct cache_entry entry;
-    uint8_t content[100];
     listing = (struct listing){0};
     walk_all(&listing, 1);
-    content_fill(content, sizeof content, 5);
-    verdict_for(&verdict, content, sizeof content);
-    verdict.indication = VERDICT_INDETERMINATE;
-    assert_int_equal(cache_revise(store.cache, &name, &verdict), 0);
+    revise(5, VERDICT_INDETERMINATE);
     assert_int_equal(walk_all(&listing, 1), 0);
     assert_false(lists(&listing, "c5.pdf"));
-    verdict.indication = VERDICT_TOTAL_PASSED;
-    assert_int_equal(cache_revise(store.cache, &name, &verdict), 0);
+    revise(5, VERDICT_TOTAL_PASSED);
     assert_int_equal(walk_all(&listing, 1), 1);
     assert_true(lists(&listing, "c5.pdf"));
     assert_int_equal(walk_all(&listing, 1), 0);
@@ -213,6 +226,38 @@ static void test_limits(void **state)
     cursor = UINT32_MAX;
     assert_true(walk_from(&listing, 5, false, LISTED_MAX, LISTED_MAX, &cursor));
     assert_int_equal(listing.count, 0);
+}
+
+/* Before the walk comes to 5, which it reads as it was, 5 is withheld; at 9 another walk begins. */
+static struct listing other;
+static void *withhold_then_list(void *argument)
+{
+    struct listing *listing = argument;
+    if (strcmp(listing->amid, "c4.pdf") == 0) {
+        revise(5, VERDICT_INDETERMINATE);
+        listing->amid = "c9.pdf";
+        return NULL;
+    }
+    other = (struct listing){0};
+    walk_all(&other, 6);
+    return NULL;
+}
+
+static void test_a_walk_under_way_marks_nothing(void **state)
+{
+    (void)state;
+    static struct listing listing;
+    listing = (struct listing){.amid = "c4.pdf", .act = withhold_then_list};
+    walk_all(&listing, 6);
+    assert_true(lists(&listing, "c5.pdf")); /* as it was at the beginning */
+    assert_int_equal(other.count, COUNT - 1);
+    assert_false(lists(&other, "c5.pdf"));
+    listing.amid = NULL;
+    walk_all(&listing, 6);
+    assert_false(lists(&listing, "c5.pdf"));
+    revise(5, VERDICT_TOTAL_PASSED);
+    walk_all(&listing, 6);
+    assert_true(lists(&listing, "c5.pdf"));
 }
 
 /* Writes another name behind the header of a record. */
@@ -289,9 +334,8 @@ static void test_false_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_asked_once),
-        cmocka_unit_test(test_changes_are_seen),
-        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_asked_once),  cmocka_unit_test(test_changes_are_seen),
+        cmocka_unit_test(test_limits),      cmocka_unit_test(test_a_walk_under_way_marks_nothing),
         cmocka_unit_test(test_false_names),
     };
     if (!store_possible())
