@@ -382,17 +382,19 @@ _must_use_ int cache_list_names(struct cache *cache, const char *beginning, uint
 /*
  * The walk of a directory listing, which may be long: stored certificates by inode number, of which
  * each is decrypted only until it was found to be shown once. That is remembered until its entry
- * changes, or until another `standing` is given.
+ * changes, or until standing() is another.
  *
  * The calls back may not ask the store for anything.
  */
 enum { CACHE_WALK_ENTRIES_MAX = 1024 };
 struct cache_walk {
     void *context;
-    uint64_t standing;  /* another one whenever shown() may say something else of the same entry */
     bool entries;       /* decrypt each: add() wants its entry */
     size_t names_max;   /* looked at in one call */
     size_t entries_max; /* decrypted in one call, at most CACHE_WALK_ENTRIES_MAX */
+    /* Another number whenever shown() may say something else of the same entry; asked before the
+     * walk and after it. */
+    uint64_t (*standing)(void *context);
     /* By the name alone, before anything is decrypted. */
     bool (*wanted)(void *context, const struct certname *name);
     bool (*shown)(void *context, const struct cache_entry *entry);

@@ -11,6 +11,7 @@ struct walking {
     struct cache *cache;
     MDB_txn *transaction;
     const struct cache_walk *walk;
+    uint64_t standing;     /* when the walk began */
     size_t names, entries; /* looked at */
     bool full;
     size_t marked_count;
@@ -20,10 +21,12 @@ struct walking {
 /* Whether what was read is still so. */
 static bool holds(const struct walking *walking)
 {
+    const struct cache_walk *walk = walking->walk;
     uint64_t newest;
     return store_newest(walking->cache, &newest) == 0 &&
            newest == mdb_txn_id(walking->transaction) &&
-           marks_keep(walking->cache->marks, walking->walk->standing);
+           marks_keep(walking->cache->marks, walking->standing) &&
+           walk->standing(walk->context) == walking->standing;
 }
 
 /* Whoever commits takes marks away after the commit: what was read before it and marked after that
@@ -31,7 +34,7 @@ static bool holds(const struct walking *walking)
 static void settle_marks(const struct walking *walking)
 {
     struct marks *marks = walking->cache->marks;
-    if (!holds(walking))
+    if (walking->marked_count == 0 || !holds(walking))
         return;
     for (size_t i = 0; i < walking->marked_count; i++)
         marks_set(marks, walking->marked[i]);
@@ -110,7 +113,8 @@ int cache_walk(struct cache *cache, const struct cache_walk *walk, uint32_t *cur
         *ret_end = true;
         return 0;
     }
-    marks_begin(cache->marks, walk->standing);
+    uint64_t standing = walk->standing(walk->context);
+    marks_begin(cache->marks, standing);
     int r = store_begin(cache, MDB_RDONLY, &transaction);
     if (r == 0)
         r = store_error(mdb_cursor_open(transaction, cache->tables[TABLE_RECORDS], &records));
@@ -120,6 +124,7 @@ int cache_walk(struct cache *cache, const struct cache_walk *walk, uint32_t *cur
     walking.cache = cache;
     walking.transaction = transaction;
     walking.walk = walk;
+    walking.standing = standing;
     walking.names = walking.entries = walking.marked_count = 0; /* not the 4 KiB behind */
     walking.full = false;
     r = look_from(&walking, records, cursor, ret_end);

@@ -86,6 +86,12 @@ static bool wanted(void *context, const struct certname *name)
     return access_listing_has(&listing->access, name);
 }
 
+static uint64_t standing(void *context)
+{
+    const struct listing *listing = context;
+    return provide_standing(ops_fs(listing->request)->provide);
+}
+
 static bool shown(void *context, const struct cache_entry *entry)
 {
     const struct listing *listing = context;
@@ -110,10 +116,10 @@ static int add_of_all(struct listing *listing, uint32_t cursor)
 {
     struct mountfs *fs = ops_fs(listing->request);
     const struct cache_walk walk = {.context = listing,
-                                    .standing = provide_standing(fs->provide),
                                     .entries = listing->plus,
                                     .names_max = NAMES_MAX,
                                     .entries_max = CACHE_WALK_ENTRIES_MAX,
+                                    .standing = standing,
                                     .wanted = wanted,
                                     .shown = shown,
                                     .add = add_certificate};

@@ -101,6 +101,12 @@ static bool note_listed(void *context, uint32_t inode, const struct certname *na
     return true;
 }
 
+static uint64_t one_standing(void *context)
+{
+    (void)context;
+    return 0;
+}
+
 /* Nor may a mark. */
 static void walk_once(struct shared *shared)
 {
@@ -110,6 +116,7 @@ static void walk_once(struct shared *shared)
     const struct cache_walk walk = {.context = listed,
                                     .names_max = NAMES + 1,
                                     .entries_max = NAMES + 1,
+                                    .standing = one_standing,
                                     .wanted = any_name,
                                     .shown = any_entry,
                                     .add = note_listed};

@@ -19,6 +19,7 @@ static struct store store;
 struct listing {
     const char *unwanted; /* a name */
     const char *hidden;   /* the name of an entry that is not shown */
+    uint64_t standing;
     size_t room;
     size_t asked;     /* entries */
     const char *amid; /* when this entry is asked for, another thread does that: */
@@ -30,6 +31,12 @@ struct listing {
         bool entry;
     } listed[LISTED_MAX];
 };
+
+static uint64_t standing_of(void *context)
+{
+    const struct listing *listing = context;
+    return listing->standing;
+}
 
 static bool wanted(void *context, const struct certname *name)
 {
@@ -68,7 +75,7 @@ static bool walk_from(struct listing *listing, uint64_t standing, bool entries, 
                       size_t entries_max, uint32_t *cursor)
 {
     const struct cache_walk walk = {.context = listing,
-                                    .standing = standing,
+                                    .standing = standing_of,
                                     .entries = entries,
                                     .names_max = names_max,
                                     .entries_max = entries_max,
@@ -76,6 +83,7 @@ static bool walk_from(struct listing *listing, uint64_t standing, bool entries, 
                                     .shown = shown,
                                     .add = add};
     bool end;
+    listing->standing = standing;
     assert_int_equal(cache_walk(store.cache, &walk, cursor, &end), 0);
     return end;
 }
@@ -260,6 +268,25 @@ static void test_a_walk_under_way_marks_nothing(void **state)
     assert_true(lists(&listing, "c5.pdf"));
 }
 
+static void *change_standing(void *argument)
+{
+    struct listing *listing = argument;
+    listing->standing++;
+    return NULL;
+}
+
+/* By which standing an entry was found to be shown is not known then. */
+static void test_a_standing_that_changes_amid(void **state)
+{
+    (void)state;
+    static struct listing listing;
+    listing = (struct listing){.amid = "c9.pdf", .act = change_standing};
+    assert_int_equal(walk_all(&listing, 20), COUNT);
+    listing.amid = NULL;
+    assert_int_equal(walk_all(&listing, 20), COUNT);
+    assert_int_equal(walk_all(&listing, 20), 0);
+}
+
 /* Writes another name behind the header of a record. */
 static void rename_record(uint32_t inode, const char *name, size_t size)
 {
@@ -334,8 +361,11 @@ static void test_false_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_asked_once),  cmocka_unit_test(test_changes_are_seen),
-        cmocka_unit_test(test_limits),      cmocka_unit_test(test_a_walk_under_way_marks_nothing),
+        cmocka_unit_test(test_asked_once),
+        cmocka_unit_test(test_changes_are_seen),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_a_standing_that_changes_amid),
+        cmocka_unit_test(test_a_walk_under_way_marks_nothing),
         cmocka_unit_test(test_false_names),
     };
     if (!store_possible())
