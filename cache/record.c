@@ -51,13 +51,9 @@ size_t record_row(const struct record *record, const uint8_t header[RECORD_HEADE
     return RECORD_HEADER_SIZE + size;
 }
 
-bool record_row_is(struct bytes row, const struct record *record,
-                   const uint8_t header[RECORD_HEADER_SIZE])
+bool record_row_has(struct bytes row, const uint8_t header[RECORD_HEADER_SIZE])
 {
-    uint8_t whole[RECORD_ROW_MAX];
-    size_t size = record_row(record, header, whole);
-    return bytes_equal(row, bytes_of(whole, size)) ||
-           bytes_equal(row, bytes_of(whole, RECORD_HEADER_SIZE));
+    return row.size >= RECORD_HEADER_SIZE && memcmp(row.data, header, RECORD_HEADER_SIZE) == 0;
 }
 
 bool record_row_unverified_name(struct bytes row, struct certname *ret_name)

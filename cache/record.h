@@ -61,13 +61,12 @@ bool record_plausible(const struct record *record);
 _must_use_ int record_header(const struct record *record, const uint8_t store_id[STORE_ID_SIZE],
                              uint8_t ret_header[RECORD_HEADER_SIZE]);
 
-/* The row of the table of records: the header, and the name for listings. A row without the name is
- * as good for reading. */
+/* The row of the table of records: the header, and the name for listings. A row with no name or a
+ * false one is as good for reading. */
 enum { RECORD_ROW_MAX = RECORD_HEADER_SIZE + CERTNAME_MAX };
 size_t record_row(const struct record *record, const uint8_t header[RECORD_HEADER_SIZE],
                   uint8_t ret_row[RECORD_ROW_MAX]);
-bool record_row_is(struct bytes row, const struct record *record,
-                   const uint8_t header[RECORD_HEADER_SIZE]);
+bool record_row_has(struct bytes row, const uint8_t header[RECORD_HEADER_SIZE]);
 /* False: none is there, or none that could be a name. It may be that of another certificate. */
 bool record_row_unverified_name(struct bytes row, struct certname *ret_name);
 

@@ -24,7 +24,7 @@ static int load_record(struct cache *cache, MDB_txn *transaction, uint32_t inode
     r = store_get(cache, transaction, TABLE_RECORDS, bytes_of(key.bytes, sizeof key.bytes), &found);
     if (r < 0)
         return r;
-    if (r == CACHE_MISS || !record_row_is(found, &stored->record, stored->header))
+    if (r == CACHE_MISS || !record_row_has(found, stored->header))
         return -EIO;
     if (stored->record.period != 0)
         r = period_get(cache, transaction, stored->record.period, &stored->period);
