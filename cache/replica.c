@@ -45,7 +45,8 @@ static int copy_chunks(struct cache_replica *replica, MDB_txn *from, MDB_txn *to
     return r;
 }
 
-/* Whether the replica has the chunks of this record. */
+/* Whether the replica has the chunks of this record: the header tells, with a name behind it or
+ * not. */
 static int has_content(struct cache_replica *replica, MDB_txn *from, MDB_txn *to, struct bytes key,
                        bool *ret_has)
 {
@@ -53,7 +54,7 @@ static int has_content(struct cache_replica *replica, MDB_txn *from, MDB_txn *to
     int r = store_get(replica->from, from, TABLE_RECORDS, key, &ours);
     if (r == 0)
         r = store_get(&replica->to, to, TABLE_RECORDS, key, &theirs);
-    *ret_has = r == 0 && bytes_equal(ours, theirs);
+    *ret_has = r == 0 && ours.size >= RECORD_HEADER_SIZE && record_row_has(theirs, ours.data);
     return r < 0 ? r : 0;
 }
 
