@@ -29,6 +29,7 @@ struct path_attempt {
     char text[FAULT_COUNT][120];
     struct certificate_status path[PATH_DEPTH_MAX]; /* state, reason, times of lists */
     char list_text[PATH_DEPTH_MAX][120];            /* why there is no usable list; empty */
+    bool list_refused[PATH_DEPTH_MAX];              /* the list at hand: not its issuer's word */
     bool crl_weak;                                  /* a list signed with other than SHA-2 */
     bool out_of_memory;
 };

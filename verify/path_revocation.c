@@ -86,6 +86,8 @@ static int observe_list(X509_STORE_CTX *context, X509_CRL *list)
     struct certificate_status *status = status_at(attempt, context);
     int64_t issued_s, next_s;
 
+    if (status)
+        attempt->list_refused[status - attempt->path] = false;
     if (status && !of_anchor(context)) {
         if (path_time(X509_CRL_get0_lastUpdate(list), &issued_s) &&
             path_time(X509_CRL_get0_nextUpdate(list), &next_s)) {
@@ -130,7 +132,9 @@ static int observe_entry(X509_STORE_CTX *context, X509_CRL *list, X509 *certific
     struct certificate_status *status = status_at(attempt, context);
     X509_REVOKED *entry = NULL;
 
-    if (status && X509_CRL_get0_by_cert(list, &entry, certificate) == 1)
+    /* OpenSSL was let go on after a signature that is not the issuer's. */
+    if (status && !attempt->list_refused[status - attempt->path] &&
+        X509_CRL_get0_by_cert(list, &entry, certificate) == 1)
         note_entry(status, entry);
     return attempt->trust->signers->cert_crl(context, list, certificate);
 }
@@ -168,8 +172,9 @@ void path_revocation_found(struct path_attempt *attempt, X509_STORE_CTX *context
 
     if (!status)
         return;
+    bool *refused = &attempt->list_refused[status - attempt->path];
     if (error == X509_V_ERR_CERT_REVOKED) {
-        if (status->state != CERTIFICATE_REVOKED && status->state != CERTIFICATE_HELD)
+        if (!*refused && status->state != CERTIFICATE_REVOKED && status->state != CERTIFICATE_HELD)
             status->state = CERTIFICATE_REVOKED;
         return;
     }
@@ -177,6 +182,7 @@ void path_revocation_found(struct path_attempt *attempt, X509_STORE_CTX *context
     if (of_anchor(context) || error == X509_V_ERR_CRL_NOT_YET_VALID ||
         error == X509_V_ERR_CRL_HAS_EXPIRED)
         return;
+    *refused = *refused || error != X509_V_ERR_UNABLE_TO_GET_CRL;
     char *text = attempt->list_text[status - attempt->path];
     if (*text)
         return;

@@ -232,12 +232,15 @@ static void test_forged_list(void **state)
 {
     struct fixture_authority other =
         fixture_authority(NULL, "CN=Issuer,O=Test Government,C=JP", pki.key, 9);
-    X509_CRL *forged = crl_of(&other, 0, -2, 5);
+    X509_CRL *forged = crl_of(&other, 0, -2, 5), *revoking = crl_of(&other, SIGNER_SERIAL, -2, 5);
 
     (void)state;
     judge_at(trust_of(pki.root.certificate, pki.root_crl, forged, NULL), &pki.pdf, FIXTURE_NOW_S);
     expect(VERDICT_INDETERMINATE, VERDICT_TRY_LATER, "revocation");
+    judge_at(trust_of(pki.root.certificate, pki.root_crl, revoking, NULL), &pki.pdf, FIXTURE_NOW_S);
+    expect(VERDICT_INDETERMINATE, VERDICT_TRY_LATER, "revocation");
     X509_CRL_free(forged);
+    X509_CRL_free(revoking);
     X509_free(other.certificate);
 }
 
