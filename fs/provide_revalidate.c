@@ -171,6 +171,14 @@ static bool same_verdict(const struct verdict_at *a, const struct verdict_at *b)
            (a->indication == VERDICT_TOTAL_PASSED || strcmp(a->check, b->check) == 0);
 }
 
+/* For now, or because the verifying process ended or took too long: nothing follows from it for
+ * what was accepted. */
+static bool is_undecided(const struct verdict *verdict)
+{
+    int error = errno_of_verdict(verdict);
+    return error == ENOKEY || error == EIO;
+}
+
 /* True if something would change; the row says what. */
 static bool compare(struct provide *provide, const struct flight *flight,
                     const struct verdict *stored, struct revalidation_row *row)
@@ -189,8 +197,7 @@ static bool compare(struct provide *provide, const struct flight *flight,
     row->before = before[VERDICT_AT_RECEIPT];
     row->after = after[VERDICT_AT_RECEIPT];
     if (!same_verdict(&row->before, &row->after)) {
-        row->change =
-            errno_of_verdict(verdict) == ENOKEY ? REVALIDATION_UNDECIDED : REVALIDATION_VERDICT;
+        row->change = is_undecided(verdict) ? REVALIDATION_UNDECIDED : REVALIDATION_VERDICT;
         return true;
     }
     /* Of what is not served only the verdict counts. */
@@ -215,9 +222,9 @@ int provide_compare(struct provide *provide, struct flight *flight)
     bool changed = compare(provide, flight, stored, row);
     bool outdated = changed || !memory_equal(stored->trust_generation,
                                              flight->verdict->trust_generation, SHA256_SIZE);
-    if (!flight->look_only && outdated) {
+    if (!flight->look_only && outdated && !is_undecided(flight->verdict)) {
         r = provide_revise(provide, flight);
-        row->applied = r == 0 && errno_of_verdict(flight->verdict) != ENOKEY;
+        row->applied = r == 0;
     }
     if (r < 0)
         return r;
