@@ -285,6 +285,32 @@ static enum revocation_decision compare(const struct revocation_list *known,
     return crl_info_compare(info, &known->info) > 0 ? REVOCATION_TAKEN : REVOCATION_OLDER;
 }
 
+static size_t size_in_bundle(const struct buffer *content)
+{
+    return content->size + TRUST_LABEL_MAX + 16; /* the form around it is smaller */
+}
+
+/* All that is kept goes to the workers as one bundle: what would make it too large is not kept. */
+static const char *why_no_room(const struct revocation *revocation,
+                               const struct revocation_list *known,
+                               const struct revocation_offer *offer, bool waits)
+{
+    size_t size = size_in_bundle(&offer->content), waiting_size = size, waiting = 0;
+    for (size_t i = 0; i < revocation->count; i++) {
+        const struct revocation_list *list = revocation->lists[i];
+        if (list == known)
+            continue;
+        size += size_in_bundle(&list->content);
+        if (list->waiting) {
+            waiting++;
+            waiting_size += size_in_bundle(&list->content);
+        }
+    }
+    if (waits && (waiting >= REVOCATION_WAITING_MAX || waiting_size > REVOCATION_WAITING_SIZE_MAX))
+        return "too much waits for certificates of unknown issuers already";
+    return size > TRUST_BUNDLE_MAX ? "all lists together would be too large with it" : NULL;
+}
+
 static struct revocation_list *make_list(struct revocation *revocation,
                                          struct revocation_list *known)
 {
@@ -313,9 +339,11 @@ int revocation_decide(struct revocation *revocation, const struct crl_info *info
     }
     *ret_list = NULL;
     if (decision == REVOCATION_TAKEN) {
-        list = make_list(revocation, known);
+        const char *no_room =
+            why_no_room(revocation, known, offer, info->outcome == CRL_UNKNOWN_ISSUER);
+        list = no_room ? NULL : make_list(revocation, known);
         if (!list)
-            text = "there are 64 lists in force already";
+            text = no_room ? no_room : "there are 64 lists in force already";
         decision = list ? decision : REVOCATION_REFUSED;
     }
     snprintf(ret_text, CRL_TEXT_MAX, "%s", text);

@@ -22,6 +22,9 @@
 
 enum {
     REVOCATION_LISTS_MAX = 64,
+    /* Of these, lists whose signature nobody could check yet: they leave room for the others. */
+    REVOCATION_WAITING_MAX = 16,
+    REVOCATION_WAITING_SIZE_MAX = 16 * 1024 * 1024, /* bytes, together */
     REVOCATION_OFFERS_MAX = 256,
     REVOCATION_REFUSALS_MAX = 32, /* remembered for the operator */
     REVOCATION_SOURCE_MAX = 256,
