@@ -44,8 +44,9 @@ void trust_tell_list(void *context, const struct list_news *news)
                    {"this_update", issued}},
     };
     record(fs, &event);
-    /* A copy that is older than what is in force is no trouble, and a person sees what is said. */
-    if (news->decision == REVOCATION_REFUSED && info->outcome == CRL_REFUSED && !news->asker)
+    /* A copy that is older than what is in force, or one of an issuer that nobody needs, is no
+     * trouble, and a person sees what is said. */
+    if (news->decision == REVOCATION_REFUSED && info->outcome != CRL_UNKNOWN_ISSUER && !news->asker)
         alerts_raise(fs->alerts, ALERT_WARNING, ALERT_TRUST, "revocation list",
                      "See kosekictl crl show; the list before it stays in force.",
                      "A revocation list of %.*s is refused: %.100s", SUBJECT_SHOWN,
